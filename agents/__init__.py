@@ -1,0 +1,1 @@
+"""Agents: personas, memory, the user's graph."""

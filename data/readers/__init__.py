@@ -1,0 +1,1 @@
+"""One file per format a dataset can come in."""

@@ -1,0 +1,1 @@
+"""Metrics (per case first) and paired statistics."""

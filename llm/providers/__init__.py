@@ -1,0 +1,1 @@
+"""What stands behind the door: one file per way of reaching a model."""

@@ -1,0 +1,1 @@
+"""Methods that agents and simulations call."""

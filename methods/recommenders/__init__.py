@@ -1,0 +1,1 @@
+"""Recommenders: short baselines, and the door for the user's own."""

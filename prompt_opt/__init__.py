@@ -1,0 +1,1 @@
+"""Search over prompts: reserved for the optimizers; nothing lives here yet."""

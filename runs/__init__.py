@@ -1,0 +1,1 @@
+"""A run is a folder: manifest, event log, call cassette, checkpoints, documented tables."""

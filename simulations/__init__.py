@@ -1,0 +1,1 @@
+"""Populations of agents before a recommender: the run loop, summaries, reports."""
