@@ -1,0 +1,19 @@
+"""What the door raises. A model's failure is never raised (see `Outcome`); these are mistakes that a person can mend."""
+
+from __future__ import annotations
+
+
+class ModelConfigError(Exception):
+    """The model cannot be used as asked: unknown name, wrong key, no network, no such ability. The text says what to do."""
+
+
+class BudgetError(ModelConfigError):
+    """A budget that cannot be kept: a limit that is no number, or dollars for a model whose price is unknown."""
+
+
+class ReplayDiverged(Exception):
+    """A replay asked for a call that was not recorded; the text names the place and what differs there."""
+
+
+class PromptError(ValueError):
+    """A prompt file or the fields given to it do not fit; the text names the file and the field."""
