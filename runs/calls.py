@@ -1,0 +1,212 @@
+"""The cassette: every settled model call of a run, by key; the same question is never paid for twice."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .errors import CallConflict, CorruptRun
+from .jsonform import PACK_FROM, Packed, canonical, dumps, loads, pack, unpack
+from .log import CHUNK, LogFile
+from .records import FAILURES, CallRecord
+from .redact import scrub
+
+# A string of a stored request that starts with one of these stands for a stored text, or for what follows.
+_STORED, _ESCAPED = "\x01t:", "\x01s:"
+
+_COLUMNS = (
+    "key, agent, page, node, sample, model, kind, request, status, response, error, prompt_tokens, completion_tokens, "
+    "cost, latency, attempts, at"
+)
+_FIELDS = tuple(_COLUMNS.split(", "))
+
+
+@dataclass(frozen=True, slots=True)
+class CallTotals:
+    """What the recorded calls took together. `cost` in US dollars over calls of known price; `unpriced` counts the rest."""
+
+    calls: int = 0
+    attempts: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+    latency: float = 0.0
+    by_status: dict[str, int] = field(default_factory=dict)
+
+
+class Cassette:
+    """The recorded calls of a run.
+
+    Only final outcomes are recorded, once the door has settled them: answers (`ok`, `parse_fail`, `refusal`), and
+    failures (`timeout`, `transport`) after the last retry. A call that the budget held back was not made and is refused
+    here. An answer is never replaced. A failure may be replaced by a later outcome as long as its page is open (no
+    barrier committed since), for a resumed run asks again with `retry_failures`.
+    """
+
+    def __init__(self, log: LogFile) -> None:
+        self._log = log
+        self._expanded: dict[int, str] = {}
+        self.retry_failures = False
+        """Where true, `get` does not return failures of the open page, so that they are asked for again."""
+
+    def get(self, key: str) -> CallRecord | None:
+        """The recorded call of this key, or None."""
+        row = self._log.row(f"SELECT {_COLUMNS}, barrier FROM calls WHERE key = ?", (key,))
+        if row is None:
+            return None
+        if self.retry_failures and row[8] in FAILURES and row[17] == self._barrier():
+            return None
+        return self._record(row)
+
+    def put(self, record: CallRecord) -> None:
+        """Record a settled call; it is committed when this returns.
+
+        Putting the same call again changes nothing. Raises `CallConflict` for another content under a recorded key,
+        `ValueError` for a call that was never made (status `budget`), `DiskFull`, `NotWritable`.
+        """
+        if record.status == "budget":
+            raise ValueError("a call held back by the budget was not made: there is nothing to record")
+        response = dumps(record.response, f"response of call {record.key}")
+        with self._log.transaction() as db:
+            request = self._shrink(record.request, f"request of call {record.key}")
+            old = db.execute(
+                "SELECT request, status, response, barrier FROM calls WHERE key = ?", (record.key,)
+            ).fetchone()
+            barrier = self._barrier()
+            if old:
+                same_request = unpack(old[0]) == request or canonical(self._expand(old[0])) == canonical(record.request)
+                if old[1] == record.status and same_request and canonical(loads(old[2])) == canonical(record.response):
+                    return
+                if not same_request or old[1] not in FAILURES or old[3] != barrier:
+                    what = f"an answer ({old[1]})" if same_request else "another request"
+                    raise CallConflict(
+                        f"call {record.key} (agent {record.agent or '-'}, page {record.page}, node {record.node or '-'}) "
+                        f"is already recorded with {what}",
+                        "make keys of place and content (agent, page, node, sample, request), and ask the cassette first",
+                    )
+            row = (
+                *(record.key, record.agent, record.page, record.node, record.sample, record.model, record.kind),
+                *(pack(request), record.status, pack(response), _clean(scrub(record.error))),
+                *(record.prompt_tokens, record.completion_tokens, record.cost, record.latency, record.attempts),
+                *(record.at or time.time(), barrier),
+            )
+            if old:
+                db.execute("DELETE FROM calls WHERE key = ?", (record.key,))
+            db.execute(f"INSERT INTO calls({_COLUMNS}, barrier) VALUES ({', '.join('?' * len(row))})", row)
+
+    def all(
+        self,
+        *,
+        agent: str | None = None,
+        page: int | None = None,
+        status: str | None = None,
+        order: Literal["recorded", "key"] = "recorded",
+    ) -> Iterator[CallRecord]:
+        """The recorded calls, streamed: as they were recorded, or by key (the same in every equal run)."""
+        wanted = {"agent": agent, "page": page, "status": status}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        column, last = ("id", -1) if order == "recorded" else ("key", "")
+        where = " AND ".join([f"{column} > ?", *(f"{name} = ?" for name in given)])
+        sql = f"SELECT {_COLUMNS}, {column} FROM calls WHERE {where} ORDER BY {column} LIMIT {CHUNK}"
+        while rows := self._log.rows(sql, (last, *given.values())):
+            for row in rows:
+                yield self._record(row)
+            last = rows[-1][-1]
+
+    def totals(self) -> CallTotals:
+        """What all recorded calls took together (a budget starts from here when a run is resumed)."""
+        row = self._log.row(
+            "SELECT count(*), total(attempts), total(prompt_tokens), total(completion_tokens), total(cost), "
+            "count(*) - count(cost), total(latency) FROM calls"
+        )
+        assert row is not None
+        by_status = dict(self._log.rows("SELECT status, count(*) FROM calls GROUP BY status ORDER BY status"))
+        return CallTotals(row[0], int(row[1]), int(row[2]), int(row[3]), row[4], row[5], row[6], by_status)
+
+    def __len__(self) -> int:
+        row = self._log.row("SELECT count(*) FROM calls")
+        return row[0] if row else 0
+
+    def __contains__(self, key: str) -> bool:
+        return self._log.row("SELECT 1 FROM calls WHERE key = ?", (key,)) is not None
+
+    def _barrier(self) -> int:
+        row = self._log.row("SELECT max(barrier) FROM barriers")
+        return -1 if row is None or row[0] is None else row[0]
+
+    def _record(self, row: tuple[Any, ...]) -> CallRecord:
+        values = (*row[:7], self._expand(row[7]), row[8], loads(row[9]), *row[10:17])
+        return CallRecord(**dict(zip(_FIELDS, values, strict=True)))
+
+    # Prompts repeat (system texts, personas, schemas): long strings, and long objects right below the request, are
+    # stored once and stand in the request as a reference.
+
+    def _shrink(self, request: Any, where: str) -> str:
+        if isinstance(request, dict):
+            request = {
+                name: self._object(each) if isinstance(each, dict) else self._strings(each)
+                for name, each in request.items()
+            }
+        else:
+            request = self._strings(request)
+        return dumps(request, where)
+
+    def _object(self, value: dict[str, Any]) -> Any:
+        text = dumps(value)
+        if len(text) < PACK_FROM:
+            return self._strings(value)
+        return f"{_STORED}{self._stored(text)}"
+
+    def _strings(self, value: Any) -> Any:
+        if isinstance(value, str):
+            if len(value) >= PACK_FROM:
+                return f"{_STORED}{self._stored(dumps(value))}"
+            return f"{_ESCAPED}{value}" if value.startswith("\x01") else value
+        if isinstance(value, dict):
+            return {name: self._strings(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._strings(each) for each in value]
+        return value
+
+    def _stored(self, text: str) -> int:
+        return self._log.text_id(text.encode(), lambda: pack(text))
+
+    def _expand(self, packed: Packed) -> Any:
+        text = unpack(packed)
+        value = json.loads(text)
+        return self._filled(value) if "\\u0001" in text else value
+
+    def _filled(self, value: Any) -> Any:
+        if isinstance(value, str) and value.startswith("\x01"):
+            mark, rest = value[:3], value[3:]
+            return rest if mark == _ESCAPED else json.loads(self._text(int(rest)))
+        if isinstance(value, dict):
+            return {name: self._filled(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self._filled(each) for each in value]
+        return value
+
+    def _text(self, number: int) -> str:
+        if (known := self._expanded.get(number)) is None:
+            row = self._log.row("SELECT body FROM texts WHERE id = ?", (number,))
+            if row is None:
+                raise CorruptRun(f"{self._log.path} lacks text {number}, which a call refers to", "restore a copy")
+            known = unpack(row[0])
+            if len(self._expanded) >= CHUNK:
+                self._expanded.pop(next(iter(self._expanded)))
+            self._expanded[number] = known
+        return known
+
+
+def content_of(record: CallRecord) -> bytes:
+    """The canonical form of what a call says, whatever it took: key, place, model, request, status, response."""
+    fields = ("key", "agent", "page", "node", "sample", "model", "kind", "request", "status", "response")
+    return canonical({name: getattr(record, name) for name in fields})
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,145 @@
+"""Rows of graph checkpoints in the log. Knows bytes only: what they mean is the saver's business.
+
+A channel's value is stored once per content (`blobs`), so a state of which little changed costs little.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from .errors import CorruptRun
+from .jsonform import PACK_FROM, content_hash
+from .log import LogFile
+
+
+@dataclass(slots=True)
+class Write:
+    """A write that waits on a checkpoint: `idx` below 0 marks LangGraph's special writes, which may be replaced."""
+
+    task: str
+    idx: int
+    channel: str
+    path: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class Row:
+    """One checkpoint of a thread. `channels` are the serialised channel values; `chained` ones need their ancestors."""
+
+    thread: str
+    ns: str
+    id: str
+    parent: str | None
+    body: bytes
+    metadata: bytes
+    channels: dict[str, bytes] = field(default_factory=dict)
+    chained: bool = False
+
+
+def squeeze(data: bytes) -> bytes:
+    """Bytes in their stored form: a mark, then the bytes plain or by zlib."""
+    if len(data) >= PACK_FROM and len(small := zlib.compress(data, 6)) < len(data):
+        return b"z" + small
+    return b"=" + data
+
+
+def unsqueeze(data: bytes) -> bytes:
+    """The bytes of a stored form."""
+    return zlib.decompress(data[1:]) if data[:1] == b"z" else data[1:]
+
+
+def store(
+    db: sqlite3.Connection, barrier: int, rows: Iterable[Row], writes: Iterable[tuple[tuple[str, str, str], Write]]
+) -> None:
+    """Write checkpoints and waiting writes, as a part of the caller's transaction."""
+    for row in rows:
+        channels = {name: _blob(db, value) for name, value in row.channels.items()}
+        refs = json.dumps(channels, separators=(",", ":"))
+        place = (row.thread, row.ns, row.id, row.parent, barrier, row.chained)
+        db.execute(
+            "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*place, squeeze(row.body), squeeze(row.metadata), refs),
+        )
+    for place, write in writes:
+        # As in LangGraph's own savers: an ordinary write counts once, a special one may come again.
+        how = "OR IGNORE" if write.idx >= 0 else "OR REPLACE"
+        db.execute(
+            f"INSERT {how} INTO writes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*place, write.task, write.idx, write.channel, write.path, squeeze(write.body)),
+        )
+
+
+def forget(db: sqlite3.Connection, thread: str) -> None:
+    """Delete a thread, as a part of the caller's transaction."""
+    db.execute("DELETE FROM checkpoints WHERE thread = ?", (thread,))
+    db.execute("DELETE FROM writes WHERE thread = ?", (thread,))
+
+
+def find(log: LogFile, thread: str, ns: str, id: str | None) -> Row | None:
+    """The checkpoint of this id, or the thread's newest."""
+    where, args = ("id = ?", (thread, ns, id)) if id else ("1", (thread, ns))
+    found = log.row(
+        "SELECT thread, ns, id, parent, body, metadata, channels, chained FROM checkpoints "
+        f"WHERE thread = ? AND ns = ? AND {where} ORDER BY id DESC LIMIT 1",
+        args,
+    )
+    return _row(log, found) if found else None
+
+
+def places(log: LogFile, thread: str | None, ns: str | None) -> list[tuple[str, str, str]]:
+    """(thread, namespace, id) of every checkpoint of a thread (of all: None), newest first within a thread."""
+    given = {"thread": thread, "ns": ns}
+    wanted = {name: value for name, value in given.items() if value is not None}
+    where = " AND ".join(["1", *(f"{name} = ?" for name in wanted)])
+    sql = f"SELECT thread, ns, id FROM checkpoints WHERE {where} ORDER BY thread, id DESC"
+    return [(t, n, i) for t, n, i in log.rows(sql, tuple(wanted.values()))]
+
+
+def waiting(log: LogFile, thread: str, ns: str, id: str) -> list[Write]:
+    """The writes that wait on a checkpoint."""
+    sql = "SELECT task, idx, channel, path, body FROM writes WHERE thread = ? AND ns = ? AND checkpoint = ?"
+    return [Write(t, i, c, p, unsqueeze(b)) for t, i, c, p, b in log.rows(sql, (thread, ns, id))]
+
+
+def final_channels(log: LogFile, leave_out: frozenset[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Thread by thread, SHA-256 of the channel values of its newest checkpoint.
+
+    Left out: subgraphs (their names hold random ids), LangGraph's own channels, and those asked to be.
+    """
+    sql = "SELECT thread, channels FROM checkpoints AS c WHERE ns = '' AND id = (SELECT max(id) FROM checkpoints " + (
+        "WHERE thread = c.thread AND ns = '') ORDER BY thread"
+    )
+    for thread, channels in log.rows(sql):
+        refs = {
+            n: r for n, r in json.loads(channels).items() if not n.startswith(("__", "branch:")) and n not in leave_out
+        }
+        yield thread, {name: hashlib.sha256(_body(log, ref)).hexdigest() for name, ref in sorted(refs.items())}
+
+
+def _blob(db: sqlite3.Connection, value: bytes) -> int:
+    name = content_hash(value)
+    found = db.execute("SELECT id FROM blobs WHERE hash = ?", (name,)).fetchone()
+    if found:
+        return found[0]
+    number = db.execute("INSERT INTO blobs(hash, body) VALUES (?, ?)", (name, squeeze(value))).lastrowid
+    assert number is not None
+    return number
+
+
+def _row(log: LogFile, found: tuple) -> Row:
+    thread, ns, id, parent, body, metadata, channels, chained = found
+    values = {name: _body(log, ref) for name, ref in json.loads(channels).items()}
+    return Row(thread, ns, id, parent, unsqueeze(body), unsqueeze(metadata), values, bool(chained))
+
+
+def _body(log: LogFile, ref: int) -> bytes:
+    row = log.row("SELECT body FROM blobs WHERE id = ?", (ref,))
+    if row is None:
+        raise CorruptRun(f"{log.path} lacks channel value {ref}, which a checkpoint refers to", "restore a copy")
+    return unsqueeze(row[0])

@@ -1,0 +1,56 @@
+"""The digest of a run: equal for equal runs, whatever they took. Its definition is in docs/runs.md."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .calls import content_of
+from .checkpoints import final_channels
+from .jsonform import canonical, without
+from .records import Event
+
+if TYPE_CHECKING:
+    from .manifest import Manifest
+    from .run import Run
+
+
+def digest(run: Run) -> str:
+    """SHA-256 over the run's canonical lines, in hex. Memory does not grow with the run; time is linear in it."""
+    total = hashlib.sha256()
+    for line in lines(run):
+        total.update(line)
+        total.update(b"\n")
+    return total.hexdigest()
+
+
+def lines(run: Run) -> Iterator[bytes]:
+    """The canonical form, line by line: asked, events, states, channels, calls; each line one JSON array."""
+    yield canonical(["run", asked(run.manifest)])
+    for event in run.events():
+        yield canonical(["event", said(event)])
+    for name, value in run.iter_states():
+        yield canonical(["state", name, value])
+    for thread, channels in final_channels(run.log, frozenset(run.manifest.volatile.channels)):
+        yield canonical(["graph", thread, channels])
+    for call in run.calls.all(order="key"):
+        yield b'["call",' + content_of(call) + b"]"
+
+
+def asked(manifest: Manifest) -> dict[str, Any]:
+    """What was asked of a run, without what only says how to carry it out, when, where and with which versions."""
+    config = without(manifest.config, manifest.volatile.config)
+    return {"kind": manifest.kind, "seed": manifest.seed, "config": config, "hashes": manifest.hashes}
+
+
+def said(event: Event) -> dict[str, Any]:
+    """What an event says. Its barrier belongs to it, its number follows from the order."""
+    return {
+        "kind": event.kind,
+        "agent": event.agent,
+        "page": event.page,
+        "node": event.node,
+        "barrier": event.barrier,
+        "data": event.data,
+    }

@@ -1,0 +1,89 @@
+"""Where runs live: names for new ones, and the list of those there are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from .errors import RunError
+from .lock import holder
+from .log import check_header
+from .manifest import MANIFEST, Manifest
+
+ROOT = Path("recloop-runs")
+"""Where runs go unless told otherwise: below the folder one works in."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run as a list shows it. `problem` says what is wrong with one that cannot be opened (then `manifest` may be None).
+
+    `pid` is the process that is writing it (0: not known which), None where nobody is. `size` is in bytes.
+    """
+
+    path: Path
+    manifest: Manifest | None
+    size: int
+    pid: int | None = None
+    problem: str = ""
+
+    @property
+    def status(self) -> str:
+        """running, paused, finished, failed; "killed" for a run that says running while nobody writes it; "unreadable"."""
+        if self.manifest is None or self.problem:
+            return "unreadable"
+        return "killed" if self.manifest.status == "running" and self.pid is None else self.manifest.status
+
+
+def new_run_path(root: str | Path | None = None, name: str = "run") -> Path:
+    """A free path `<root>/<YYYY-MM-DD>-<name>`, with -2, -3, … where taken. Makes nothing.
+
+    `root` is ./recloop-runs unless given; what cannot stand in a folder's name becomes a dash.
+    """
+    root = Path(root) if root is not None else ROOT
+    plain = re.sub(r"[^\w.+-]+", "-", name).strip("-.")[:80] or "run"
+    path = first = root / f"{date.today().isoformat()}-{plain}"
+    number = 2
+    while path.exists():
+        path = first.with_name(f"{first.name}-{number}")
+        number += 1
+    return path
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether a folder claims to be a run (it may still be damaged)."""
+    return (Path(path) / MANIFEST).is_file()
+
+
+def run_info(path: str | Path) -> RunInfo:
+    """How a run's folder looks from outside. Opens no log and never raises for a damaged run."""
+    path = Path(path)
+    manifest, problem = None, ""
+    try:
+        manifest = Manifest.read(path)
+        check_header(path / "log.sqlite")
+    except (RunError, OSError) as error:
+        problem = str(error)
+    return RunInfo(path, manifest, folder_size(path), holder(path), problem)
+
+
+def list_runs(root: str | Path | None = None) -> list[RunInfo]:
+    """The runs right below a folder (default ./recloop-runs), oldest first; damaged ones too, with their problem."""
+    root = Path(root) if root is not None else ROOT
+    if not root.is_dir():
+        return []
+    infos = [run_info(path) for path in sorted(root.iterdir()) if is_run(path)]
+    return sorted(infos, key=lambda info: (info.manifest.created if info.manifest else "", info.path.name))
+
+
+def folder_size(path: Path) -> int:
+    """Bytes of all files below a folder."""
+    total = 0
+    for each in path.rglob("*"):
+        try:
+            total += each.stat().st_size if each.is_file() else 0
+        except OSError:
+            continue  # gone between listing and looking
+    return total

@@ -1,0 +1,154 @@
+"""JSON as the log holds it: plain form (order kept), canonical form (order gone), packed form (small)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .errors import NotJson
+
+PACK_FROM = 160
+"""Bytes from which packing pays: shorter bodies barely shrink and stay readable in any SQLite tool."""
+
+Packed = str | bytes
+"""A str is the JSON itself, bytes are zlib of its UTF-8."""
+
+
+def _convert(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if callable(tolist := getattr(value, "tolist", None)):  # numpy numbers and arrays, without importing numpy
+        return tolist()
+    raise TypeError(type(value).__name__)
+
+
+_plain = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_convert, check_circular=True)
+_sorted = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_convert, sort_keys=True)
+
+
+def dumps(value: Any, where: str = "value") -> str:
+    """JSON text with keys in their order: what is read back behaves as what was written.
+
+    Floats are written as `repr` gives them, so they come back bit for bit; NaN and infinities as `NaN`, `Infinity`.
+    Raises `NotJson`, naming the place of the value that is no JSON.
+    """
+    try:
+        text = _plain.encode(value)
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate in a model's answer: escaped, so that it comes back the same
+        return json.dumps(value, separators=(",", ":"), default=_convert)
+    except (TypeError, ValueError, RecursionError) as error:
+        place, bad = _culprit(value, where)
+        raise NotJson(
+            f"{place} is {bad}, which is not JSON ({error})",
+            "record plain numbers, strings, lists and dicts (for times: ISO text or seconds)",
+        ) from None
+    return text
+
+
+def canonical(value: Any) -> bytes:
+    """The one spelling of a JSON value that digests are taken over: keys sorted, no spaces, floats by `repr`, UTF-8."""
+    return _sorted.encode(value).encode("utf-8", "surrogatepass")
+
+
+def content_hash(data: bytes) -> bytes:
+    """16 bytes that name a stored body (BLAKE2b)."""
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def pack(text: str) -> Packed:
+    """The stored form of a JSON text."""
+    if len(text) < PACK_FROM:
+        return text
+    raw = text.encode()
+    small = zlib.compress(raw, 6)
+    return small if len(small) < len(raw) else text
+
+
+def unpack(packed: Packed) -> str:
+    """The JSON text of a stored form."""
+    return packed if isinstance(packed, str) else zlib.decompress(packed).decode()
+
+
+def loads(packed: Packed) -> Any:
+    """The value of a stored form."""
+    return json.loads(unpack(packed))
+
+
+def first_difference(a: Any, b: Any, path: str = "") -> tuple[str, Any, Any] | None:
+    """Path and both values of the first difference in canonical order; None where the two are equal.
+
+    A missing key or element counts as None on its side.
+    """
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        for key in sorted({*a, *b}, key=str):
+            at = f"{path}.{key}" if path else str(key)
+            if (key in a) != (key in b):
+                return at, a.get(key), b.get(key)
+            if found := first_difference(a[key], b[key], at):
+                return found
+        return None
+    if _is_list(a) and _is_list(b):
+        for i in range(max(len(a), len(b))):
+            at = f"{path}[{i}]"
+            if i >= min(len(a), len(b)):
+                return at, a[i] if i < len(a) else None, b[i] if i < len(b) else None
+            if found := first_difference(a[i], b[i], at):
+                return found
+        return None
+    same = a is b or (canonical(a) == canonical(b))  # by spelling: NaN equals NaN, 1 differs from 1.0 and True
+    return None if same else (path, a, b)
+
+
+def flatten(value: Any, path: str = "") -> dict[str, Any]:
+    """Leaves of nested dicts by dotted path; lists are leaves."""
+    if not isinstance(value, Mapping) or not value:
+        return {path: value} if path else {}
+    leaves: dict[str, Any] = {}
+    for key, inner in value.items():
+        leaves |= flatten(inner, f"{path}.{key}" if path else str(key))
+    return leaves
+
+
+def without(value: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """A copy of nested dicts without the keys at these dotted paths."""
+    here = {path for path in paths if "." not in path}
+    kept: dict[str, Any] = {}
+    for key, inner in value.items():
+        if key in here:
+            continue
+        below = [path.removeprefix(f"{key}.") for path in paths if path.startswith(f"{key}.")]
+        kept[key] = without(inner, below) if below and isinstance(inner, Mapping) else inner
+    return kept
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _culprit(value: Any, where: str, depth: int = 0) -> tuple[str, str]:
+    """The first place in a value that JSON cannot take, and what stands there."""
+    if depth > 60:
+        return where, "nested too deeply or circular"
+    inner: list[tuple[str, Any]] = []
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            if not isinstance(key, str | int | float | bool | None):
+                return f"{where} key {key!r}", f"a {type(key).__name__}"
+            inner.append((f"{where}.{key}", each))
+    elif _is_list(value):
+        inner = [(f"{where}[{i}]", each) for i, each in enumerate(value)]
+    else:
+        try:
+            _plain.encode(value)
+        except (TypeError, ValueError, RecursionError):
+            return where, f"a {type(value).__name__}"
+    for place, each in inner:
+        try:
+            _plain.encode(each)
+        except (TypeError, ValueError, RecursionError):
+            return _culprit(each, place, depth + 1)
+    return where, f"a {type(value).__name__}"

@@ -1,0 +1,222 @@
+"""`log.sqlite`: one connection to it, its schema, its transactions, its errors in our words."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from .errors import CorruptRun, DiskFull, NotARun, NotWritable, OtherVersion, RunError, RunInUse
+from .jsonform import content_hash
+
+LOG = "log.sqlite"
+APPLICATION_ID = 0x52434C50
+"""Marks the file as a RecLoop log ("RCLP") in its header."""
+VERSION = 1
+"""The schema's version (SQLite's `user_version`)."""
+CHUNK = 512
+"""Rows read at a time by streaming readers: a reader never holds the file, or the rows, longer than that."""
+KNOWN_TEXTS = 20_000
+"""Ids of stored texts kept in memory, so that a repeated text costs no look-up."""
+
+SCHEMA = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE barriers(barrier INTEGER PRIMARY KEY, at REAL NOT NULL, events INTEGER NOT NULL, states INTEGER NOT NULL);
+CREATE TABLE events(seq INTEGER PRIMARY KEY, barrier INTEGER NOT NULL, kind TEXT NOT NULL, agent TEXT NOT NULL,
+    page INTEGER NOT NULL, node TEXT NOT NULL, data NOT NULL);
+CREATE TABLE states(id INTEGER PRIMARY KEY, name TEXT NOT NULL, barrier INTEGER NOT NULL, data NOT NULL,
+    UNIQUE(name, barrier));
+CREATE TABLE texts(id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body NOT NULL);
+CREATE TABLE calls(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, agent TEXT NOT NULL, page INTEGER NOT NULL,
+    node TEXT NOT NULL, sample INTEGER NOT NULL, model TEXT NOT NULL, kind TEXT NOT NULL, request NOT NULL,
+    status TEXT NOT NULL, response NOT NULL, error TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL, cost REAL, latency REAL NOT NULL, attempts INTEGER NOT NULL, at REAL NOT NULL,
+    barrier INTEGER NOT NULL);
+CREATE TABLE blobs(id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
+CREATE TABLE checkpoints(thread TEXT NOT NULL, ns TEXT NOT NULL, id TEXT NOT NULL, parent TEXT, barrier INTEGER NOT NULL,
+    chained INTEGER NOT NULL, body BLOB NOT NULL, metadata BLOB NOT NULL, channels TEXT NOT NULL,
+    PRIMARY KEY(thread, ns, id));
+CREATE TABLE writes(thread TEXT NOT NULL, ns TEXT NOT NULL, checkpoint TEXT NOT NULL, task TEXT NOT NULL,
+    idx INTEGER NOT NULL, channel TEXT NOT NULL, path TEXT NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY(thread, ns, checkpoint, task, idx)) WITHOUT ROWID;
+"""
+
+
+class LogFile:
+    """A connection to a run's log. One for writing per run; any number for reading, also while it is written.
+
+    Calls may come from any thread (LangGraph saves from worker threads): a lock lets one through at a time, so
+    `check_same_thread` is off. SQLite is called on the caller's thread; inside an event loop that takes the loop's time
+    (tens of microseconds a call record, tens of milliseconds a barrier of 1,000 agents).
+    """
+
+    def __init__(self, folder: Path, *, write: bool) -> None:
+        self.folder = folder
+        self.path = folder / LOG
+        self.writable = write
+        self.lock = threading.RLock()
+        self._texts: dict[bytes, int] = {}
+        check_header(self.path)
+        with self.translated():
+            self.db = _connect(self.path, "rw" if write else "ro")
+            if write:
+                self._pragmas()
+                self._check_pages()
+            else:
+                try:
+                    self.db.execute("SELECT count(*) FROM meta").fetchone()
+                except sqlite3.OperationalError as error:
+                    if _code(error) not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                        raise
+                    # A read-only disk cannot hold the index of a WAL; nobody can be writing there either.
+                    self.db.close()
+                    self.db = _connect(self.path, "ro&immutable=1")
+                    self.db.execute("SELECT count(*) FROM meta").fetchone()
+
+    @staticmethod
+    def create(folder: Path) -> None:
+        """Make an empty log. Its header is in the file itself before anything else happens to it."""
+        path = folder / LOG
+        db = sqlite3.connect(path, isolation_level=None)
+        try:
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {VERSION}")
+            db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.Error as error:
+            raise _translate(error, folder) from None
+        finally:
+            db.close()
+
+    def _pragmas(self) -> None:
+        # NORMAL: after a killed process nothing committed is missing; after a power cut the last commits may be, but
+        # the file is whole.
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = NORMAL")
+        self.db.execute("PRAGMA foreign_keys = OFF")
+        self.db.execute("PRAGMA cache_size = -16000")
+
+    def _check_pages(self) -> None:
+        found = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise _corrupt(self.folder, found)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """SQLite's errors as `RunError`s."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _translate(error, self.folder) from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of the block's changes or none. Raises `NotWritable`, `DiskFull`, `CorruptRun`."""
+        if not self.writable:
+            raise NotWritable(
+                f"the run {self.folder} is open for reading only", "open it with Run.open(path, write=True)"
+            )
+        with self.lock, self.translated():
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.db
+                self.db.execute("COMMIT")
+            except BaseException:
+                self._texts.clear()  # ids given out in this transaction are void
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+
+    def rows(self, sql: str, args: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with self.lock, self.translated():
+            return self.db.execute(sql, args).fetchall()
+
+    def row(self, sql: str, args: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
+        """The first row of a query."""
+        with self.lock, self.translated():
+            return self.db.execute(sql, args).fetchone()
+
+    def text_id(self, raw: bytes, body: Callable[[], str | bytes]) -> int:
+        """The id of a text in the store of texts, put there if it is new (inside a transaction). `body` makes its stored form."""
+        name = content_hash(raw)
+        if (known := self._texts.get(name)) is not None:
+            return known
+        found = self.db.execute("SELECT id FROM texts WHERE hash = ?", (name,)).fetchone()
+        if found:
+            number = found[0]
+        else:
+            number = self.db.execute("INSERT INTO texts(hash, body) VALUES (?, ?)", (name, body())).lastrowid or 0
+        if len(self._texts) >= KNOWN_TEXTS:
+            self._texts.pop(next(iter(self._texts)))
+        self._texts[name] = number
+        return number
+
+    def close(self) -> None:
+        """Close the connection; the last one to close folds the WAL into the file."""
+        with self.lock:
+            self.db.close()
+
+
+def check_header(path: Path) -> None:
+    """Look at the file's first bytes, without SQLite touching it. Raises `CorruptRun`, `OtherVersion`, `NotARun`."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(100)
+    except FileNotFoundError:
+        raise CorruptRun(f"{path} is missing", "restore it from a copy; the manifest alone cannot be resumed") from None
+    size = path.stat().st_size
+    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+        raise _corrupt(path.parent, f"{LOG} is no SQLite file")
+
+    def field(at: int, length: int = 4) -> int:
+        return int.from_bytes(head[at : at + length], "big")
+
+    if field(68) != APPLICATION_ID:
+        raise NotARun(f"{path} is an SQLite file of another program", "give the folder of a run")
+    if field(60) != VERSION:
+        raise OtherVersion(
+            f"{path} has log version {field(60)}; this RecLoop reads version {VERSION}", "use the RecLoop that wrote it"
+        )
+    page = field(16, 2)
+    expected = field(28) * (65536 if page == 1 else page)
+    wal = path.with_name(f"{LOG}-wal")
+    if size < expected and not (wal.exists() and wal.stat().st_size):
+        raise _corrupt(path.parent, f"{LOG} is cut short: {size:,} of {expected:,} bytes")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _translate(error: sqlite3.Error, folder: Path) -> RunError:
+    code = _code(error)
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and shutil.disk_usage(folder).free < 1 << 20):
+        return DiskFull(
+            f"no space left for {folder / LOG}",
+            "free some (`recloop runs prune` drops what can be rebuilt), then resume the run: nothing committed is lost",
+        )
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return _corrupt(folder, str(error))
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return RunInUse(f"{folder / LOG} is held by another process", "wait for it, or close what reads the file")
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+        return NotWritable(f"the run {folder} is closed", "open it again with Run.open(path)")
+    return RunError(f"{folder / LOG}: {error}", "check the folder's permissions and its disk")
+
+
+def _corrupt(folder: Path, what: str) -> CorruptRun:
+    return CorruptRun(
+        f"{folder / LOG} is damaged: {what}",
+        f"nothing was changed; restore a copy, or save what is readable: sqlite3 {folder / LOG} .recover",
+    )

@@ -1,0 +1,311 @@
+"""`Run`: a run's folder, opened for reading or for writing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from .calls import Cassette
+from .errors import BarrierOrder, NotARun, NotWritable, PrunedAway
+from .jsonform import Packed, content_hash, dumps, loads, pack
+from .kinds import volatile_of
+from .lock import LOCK, RunLock
+from .log import CHUNK, LogFile
+from .manifest import Manifest, Status, disk_full, sync_folder
+from .records import Event
+from .redact import redact, scrub
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from .saver import LogSaver
+
+
+class Run:
+    """A run: what was asked (`manifest`), what models answered (`calls`), what happened (`events`, `states`).
+
+    Made by `Run.create` or `Run.open`. One writer at a time; readers as many as like, also while it is written.
+    A context manager: leaving it closes the run; an error that leaves through it marks a running run `failed`
+    (`paused` where it was interrupted or cancelled).
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, log: LogFile, lock: RunLock | None) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.calls = Cassette(log)
+        self.log = log
+        self._lock = lock
+        self._saver: LogSaver | None = None
+        self._last_states: dict[str, bytes] = {}
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        kind: str,
+        name: str = "",
+        config: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        hashes: Mapping[str, str] | None = None,
+        notes: Sequence[str] = (),
+    ) -> Self:
+        """Make a run's folder and open it for writing.
+
+        `config` is what was asked (JSON); credentials in it are not written down. `hashes` name the data and prompts.
+        Raises `NotARun` where the folder holds something already, `RunInUse`, `DiskFull`.
+        """
+        path = Path(path)
+        dumps(config or {}, "config")
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise _taken(path)
+        lock = None
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = RunLock(path)
+            if any(each.name != LOCK for each in path.iterdir()):  # another process was quicker
+                raise _taken(path)
+            LogFile.create(path)
+            manifest = Manifest.new(
+                kind=kind,
+                name=name or path.name,
+                config=json.loads(dumps(config or {})),
+                seed=seed,
+                hashes=hashes or {},
+                notes=notes,
+                volatile=volatile_of(kind),
+            )
+            manifest.write(path)  # last: a folder with a manifest is a whole run
+            sync_folder(path.parent)
+            return cls(path, manifest, LogFile(path, write=True), lock)
+        except BaseException as error:
+            if lock:
+                lock.release()
+            if isinstance(error, OSError):
+                raise disk_full(path, error) from None
+            raise
+
+    @classmethod
+    def open(cls, path: str | Path, write: bool = False) -> Self:
+        """Open a run's folder; for writing, one process at a time.
+
+        Raises `NotARun`, `OtherVersion`, `CorruptRun`, `RunInUse`. Whatever is wrong, nothing is changed.
+        """
+        path = Path(path)
+        manifest = Manifest.read(path)
+        lock = RunLock(path) if write else None
+        try:
+            return cls(path, manifest, LogFile(path, write=write), lock)
+        except BaseException:
+            if lock:
+                lock.release()
+            raise
+
+    @property
+    def status(self) -> Status:
+        """How the run stands: running, paused, finished, failed."""
+        return self.manifest.status
+
+    @property
+    def kind(self) -> str:
+        """The name of the run's kind."""
+        return self.manifest.kind
+
+    @property
+    def writable(self) -> bool:
+        """Whether this object may write the run."""
+        return self._lock is not None
+
+    @property
+    def barrier(self) -> int:
+        """The last committed barrier, -1 before the first."""
+        row = self.log.row("SELECT max(barrier) FROM barriers")
+        return -1 if row is None or row[0] is None else row[0]
+
+    def commit(self, barrier: int, events: Iterable[Event] = (), states: Mapping[str, Any] | None = None) -> None:
+        """Write a barrier: its events in their order, new states by name, and the checkpoints that the saver holds.
+
+        All in one transaction: after a crash the run stands before it or after it. Synchronous, usable inside an event
+        loop. A state equal to its last one takes no space. Raises `BarrierOrder` unless `barrier` is after the last one,
+        `NotJson`, `DiskFull` (nothing is written then, and the caller still has it all), `NotWritable`.
+        """
+        self._check_writable()
+        event_rows = [_event_row(event, barrier) for event in events]
+        state_rows = [(name, barrier, _state(name, value)) for name, value in (states or {}).items()]
+        prints = {name: content_hash(data.encode() if isinstance(data, str) else data) for name, _, data in state_rows}
+        new_states = [row for row in state_rows if self._last_states.get(row[0]) != prints[row[0]]]
+        with self.log.transaction() as db:
+            if barrier <= (last := self.barrier):
+                raise BarrierOrder(
+                    f"barrier {barrier} was to be committed after barrier {last}",
+                    "commit barriers in rising order; a resumed run goes on at run.barrier + 1",
+                )
+            # seq: the next integers of the events' primary key, in order, without gaps
+            db.executemany(
+                "INSERT INTO events(seq, barrier, kind, agent, page, node, data) "
+                "VALUES ((SELECT ifnull(max(seq), -1) + 1 FROM events), ?, ?, ?, ?, ?, ?)",
+                event_rows,
+            )
+            db.executemany("INSERT INTO states(name, barrier, data) VALUES (?, ?, ?)", new_states)
+            if self._saver:
+                self._saver.flush(db, barrier)
+            db.execute(
+                "INSERT INTO barriers VALUES (?, ?, ?, ?)", (barrier, time.time(), len(event_rows), len(new_states))
+            )
+        self._last_states |= prints
+        if self._saver:
+            self._saver.settled()
+
+    def events(
+        self, kind: str | None = None, agent: str | None = None, since: int = -1, until_barrier: int | None = None
+    ) -> Iterator[Event]:
+        """Events in order, streamed; `since`: only those whose `seq` is greater (to follow a run that is being written)."""
+        wanted = {"kind = ?": kind, "agent = ?": agent, "barrier <= ?": until_barrier}
+        given = {test: value for test, value in wanted.items() if value is not None}
+        sql = (
+            "SELECT kind, agent, page, node, data, seq, barrier FROM events WHERE "
+            + " AND ".join(["seq > ?", *given])
+            + f" ORDER BY seq LIMIT {CHUNK}"
+        )
+        while rows := self.log.rows(sql, (since, *given.values())):
+            for each, agent_, page, node, data, seq, barrier in rows:
+                yield Event(each, agent_, page, node, loads(data), seq, barrier)
+            since = rows[-1][5]
+
+    def state(self, name: str, barrier: int | None = None) -> Any:
+        """The latest state of this name at or before a barrier (None: now); None where there is none."""
+        row = self.log.row(
+            "SELECT data FROM states WHERE name = ? AND barrier <= ? ORDER BY barrier DESC LIMIT 1",
+            (name, self._readable(barrier)),
+        )
+        return loads(row[0]) if row else None
+
+    def states(self, barrier: int | None = None) -> dict[str, Any]:
+        """The latest state of every name at or before a barrier (None: now), by name."""
+        return dict(self.iter_states(barrier))
+
+    def iter_states(self, barrier: int | None = None) -> Iterator[tuple[str, Any]]:
+        """`states`, streamed, in the order of names."""
+        at, name = self._readable(barrier), ""
+        # SQLite fills bare columns from the row that max() chose.
+        sql = (
+            "SELECT name, max(barrier), data FROM states WHERE name > ? AND barrier <= ? "
+            f"GROUP BY name ORDER BY name LIMIT {CHUNK}"
+        )
+        if row := self.log.row("SELECT data FROM states WHERE name = '' AND barrier <= ? ORDER BY barrier DESC", (at,)):
+            yield "", loads(row[0])
+        while rows := self.log.rows(sql, (name, at)):
+            yield from ((each, loads(data)) for each, _, data in rows)
+            name = rows[-1][0]
+
+    def saver(self, keep: Literal["last", "all"] = "last", allow: Sequence[type] = ()) -> LogSaver:
+        """The run's LangGraph checkpointer (one per run; what it is given is written by `commit`).
+
+        `keep`: of each thread the last checkpoint before a barrier, or all of them (to step and fork within a page).
+        `allow`: your own classes that may come back out of graph state; without it plain values and messages only.
+        """
+        if self._saver is None:
+            from .saver import LogSaver
+
+            self._saver = LogSaver(self.log, keep, allow)
+        self._saver.keep = keep
+        return self._saver
+
+    def digest(self) -> str:
+        """SHA-256 of what the run says, in hex: equal for equal runs, whatever time, place, retries and money they took."""
+        from .digest import digest
+
+        return digest(self)
+
+    def write_tables(self) -> list[Path]:
+        """Write every registered table as `tables/<name>.parquet`; returns the paths. Raises `DiskFull`."""
+        from .tables import write_tables
+
+        return write_tables(self)
+
+    def table(self, name: str) -> pyarrow.Table:
+        """A registered table, from its file where that is up to date, else from the log."""
+        from .tables import read_table
+
+        return read_table(self, name)
+
+    def set_status(self, status: Status, reason: str = "") -> None:
+        """Say how the run stands, and why; written at once."""
+        self._check_writable()
+        self.manifest = self.manifest.model_copy(update={"status": status, "reason": scrub(reason)})
+        self.manifest.write(self.path)
+
+    def revise(self, config: Mapping[str, Any], note: str) -> None:
+        """Change settings of a resumed run (more pages, a new budget): top-level keys of `config` are replaced, and why is noted."""
+        self._check_writable()
+        changes = redact(json.loads(dumps(config, "config")))
+        self.manifest = self.manifest.model_copy(
+            update={"config": self.manifest.config | changes, "notes": [*self.manifest.notes, scrub(note)]}
+        )
+        self.manifest.write(self.path)
+
+    def note(self, text: str) -> None:
+        """Add a line to the manifest's notes, unless it is there."""
+        self._check_writable()
+        if (line := scrub(text)) not in self.manifest.notes:
+            self.manifest = self.manifest.model_copy(update={"notes": [*self.manifest.notes, line]})
+            self.manifest.write(self.path)
+
+    def close(self) -> None:
+        """Close the log and let the next writer in. What was not committed is dropped, as after a crash."""
+        self.log.close()
+        if self._lock:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is not None and self.writable and self.status == "running":
+                stopped = issubclass(kind, KeyboardInterrupt | SystemExit | asyncio.CancelledError)
+                # The type only: a message may quote a credential.
+                self.set_status("paused" if stopped else "failed", "interrupted" if stopped else kind.__name__)
+        finally:
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, kind={self.kind!r}, status={self.status!r})"
+
+    def _readable(self, barrier: int | None) -> int:
+        if barrier is None:
+            return 1 << 62
+        row = self.log.row("SELECT value FROM meta WHERE key = 'pruned_below'")
+        if row and barrier < int(row[0]):
+            raise PrunedAway(
+                f"states before barrier {row[0]} of {self.path} were pruned", f"ask for barrier {row[0]} or a later one"
+            )
+        return barrier
+
+    def _check_writable(self) -> None:
+        if self._lock is None:
+            raise NotWritable(f"the run {self.path} is not open for writing", "open it with Run.open(path, write=True)")
+
+
+def _event_row(event: Event, barrier: int) -> tuple[int, str, str, int, str, Packed]:
+    where = f"event {event.kind!r} of agent {event.agent or '-'}, page {event.page}: data"
+    return barrier, event.kind, event.agent, event.page, event.node, pack(dumps(event.data, where))
+
+
+def _state(name: str, value: Any) -> Packed:
+    return pack(dumps(value, f"state {name!r}"))
+
+
+def _taken(path: Path) -> NotARun:
+    return NotARun(
+        f"{path} exists and is not empty",
+        f"give another folder for the new run; if it is a run to go on with: recloop resume {path}",
+    )

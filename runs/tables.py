@@ -1,0 +1,252 @@
+"""Documented tables of a run, made from its log. Higher floors register theirs; `calls` is built in.
+
+A new table: a `TableSpec` with a documented column for everything its rows hold, and a pure function from one event to
+rows, passed to `register_table` beside the code that writes the event.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import RunError
+from .jsonform import dumps
+from .manifest import disk_full
+from .records import CallRecord, Event
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from .run import Run
+
+TABLES = "tables"
+BATCH = 20_000
+"""Rows held in memory while a table is written."""
+THROUGH = b"recloop.through"
+"""Key of the Parquet metadata that says how far into the log a table reaches."""
+
+_TYPES = {
+    "str": "string",
+    "int": "int64",
+    "float": "float64",
+    "bool": "bool_",
+    "json": "string",
+    "list[str]": "string",
+    "list[int]": "int64",
+    "list[float]": "float64",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its type (str, int, float, bool, json, list[str], list[int], list[float]; any may be null) and meaning."""
+
+    name: str
+    type: str
+    doc: str
+
+    def __post_init__(self) -> None:
+        if self.type not in _TYPES:
+            raise ValueError(f"column {self.name!r}: no type {self.type!r} (there are: {', '.join(_TYPES)})")
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table made of the events of one kind: `rows` turns an event into none, one or many dicts of column to value."""
+
+    name: str
+    event_kind: str
+    columns: tuple[Column, ...] | list[Column]
+    rows: Callable[[Event], Iterable[Mapping[str, Any]]]
+    doc: str = ""
+
+
+_CALLS = TableSpec(
+    "calls",
+    "",
+    (
+        Column("key", "str", "names place and content of the call; unique in the run"),
+        Column("agent", "str", "who asked"),
+        Column("page", "int", "page of the simulated clock, -1 outside pages"),
+        Column("node", "str", "step of the agent's graph"),
+        Column("sample", "int", "number of the repeated draw or repair, from 0"),
+        Column("model", "str", "the model's name"),
+        Column("kind", "str", "sort of call: chat, score, …"),
+        Column("status", "str", "ok, parse_fail, refusal, timeout, transport"),
+        Column("error", "str", "what went wrong, empty if nothing did"),
+        Column("prompt_tokens", "int", "tokens sent"),
+        Column("completion_tokens", "int", "tokens received"),
+        Column("cost", "float", "US dollars, null where the price is unknown"),
+        Column("latency", "float", "seconds from asking to the answer"),
+        Column("attempts", "int", "tries that were needed"),
+        Column("at", "float", "when it was settled, seconds since the epoch"),
+    ),
+    lambda event: (),
+    "every recorded model call, by key",
+)
+_specs: dict[str, TableSpec] = {}
+
+
+@dataclass
+class _Sink:
+    """Rows of one table on their way into it."""
+
+    spec: TableSpec
+    pending: list[dict[str, Any]] = field(default_factory=list)
+    count: int = 0
+
+
+def register_table(spec: TableSpec) -> TableSpec:
+    """Make a table known in this process. Returns it. Raises `ValueError` for a name that is taken by another table."""
+    taken = _CALLS if spec.name == _CALLS.name else _specs.get(spec.name)
+    if taken and (tuple(taken.columns), taken.event_kind) != (tuple(spec.columns), spec.event_kind):
+        raise ValueError(f"a table {spec.name!r} with other columns is registered already")
+    _specs[spec.name] = spec
+    return spec
+
+
+def table_specs() -> dict[str, TableSpec]:
+    """All tables by name, the built-in one last."""
+    return {**_specs, _CALLS.name: _CALLS}
+
+
+def describe_tables() -> str:
+    """The registered tables and their columns, as Markdown."""
+    parts: list[str] = []
+    for spec in table_specs().values():
+        parts += [f"### `{spec.name}`", "", spec.doc, ""] if spec.doc else [f"### `{spec.name}`", ""]
+        parts += ["| column | type | meaning |", "| --- | --- | --- |"]
+        parts += [f"| `{column.name}` | {column.type} | {column.doc} |" for column in spec.columns] + [""]
+    return "\n".join(parts)
+
+
+def count_rows(run: Run) -> dict[str, int]:
+    """Rows per table of a run."""
+    counts = dict.fromkeys(table_specs(), 0)
+    for spec, _ in _rows(run, table_specs()):
+        counts[spec.name] += 1
+    return counts
+
+
+def write_tables(run: Run) -> list[Path]:
+    """Write all tables in one pass over the log; each appears whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = run.path / TABLES
+    through = _through(run)
+    targets = {name: folder / f"{name}.parquet" for name in table_specs()}
+    half = {name: folder / f".{name}.parquet.tmp" for name in targets}
+    writers: dict[str, pq.ParquetWriter] = {}
+    try:
+        folder.mkdir(exist_ok=True)
+        sinks = {name: _Sink(spec) for name, spec in table_specs().items()}
+        schemas = {name: _schema(spec, through) for name, spec in table_specs().items()}
+        for name in targets:
+            writers[name] = pq.ParquetWriter(half[name], schemas[name], compression="zstd")
+
+        def write(sink: _Sink) -> None:
+            name = sink.spec.name
+            writers[name].write_table(_arrow(pa, sink.spec, sink.pending, schemas[name]))
+            sink.pending.clear()
+
+        for spec, row in _rows(run, table_specs()):
+            sink = sinks[spec.name]
+            sink.pending.append(row)
+            if len(sink.pending) >= BATCH:
+                write(sink)
+        for sink in sinks.values():
+            write(sink)
+        for name in targets:
+            writers.pop(name).close()
+        for name, target in targets.items():
+            half[name].replace(target)
+    except OSError as error:
+        raise disk_full(run.path, error) from None
+    finally:
+        for writer in writers.values():
+            writer.close()
+        for temporary in half.values():
+            temporary.unlink(missing_ok=True)
+    return list(targets.values())
+
+
+def read_table(run: Run, name: str) -> pyarrow.Table:
+    """A table of a run: its file where that reaches to the end of the log, else made from the log in memory."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    specs = table_specs()
+    if name not in specs:
+        raise RunError(f"there is no table {name!r} (there are: {', '.join(specs)})", "give one of those")
+    through = _through(run)
+    path = run.path / TABLES / f"{name}.parquet"
+    if path.exists():
+        try:
+            if (pq.read_schema(path).metadata or {}).get(THROUGH) == through.encode():
+                return pq.read_table(path)
+        except (OSError, pa.ArrowInvalid):
+            pass  # a damaged table is no loss: the log has it all
+    spec = specs[name]
+    rows = [row for _, row in _rows(run, {name: spec})]
+    return _arrow(pa, spec, rows, _schema(spec, through))
+
+
+def _rows(run: Run, specs: Mapping[str, TableSpec]) -> Iterator[tuple[TableSpec, dict[str, Any]]]:
+    """Rows of these tables, in one pass over the events and one over the calls."""
+    by_kind: dict[str, list[TableSpec]] = {}
+    for spec in specs.values():
+        if spec is not _CALLS:
+            by_kind.setdefault(spec.event_kind, []).append(spec)
+    only = next(iter(by_kind)) if len(by_kind) == 1 else None
+    for event in run.events(kind=only) if by_kind else ():
+        for spec in by_kind.get(event.kind, ()):
+            for row in spec.rows(event):
+                yield spec, dict(row)
+    if _CALLS.name in specs:
+        names = [column.name for column in _CALLS.columns]
+        for call in run.calls.all(order="key"):
+            yield _CALLS, _call_row(call, names)
+
+
+def _call_row(call: CallRecord, names: list[str]) -> dict[str, Any]:
+    return {name: getattr(call, name) for name in names}
+
+
+def _through(run: Run) -> str:
+    events = run.log.row("SELECT ifnull(max(seq), -1) FROM events")
+    calls = run.log.row("SELECT count(*), ifnull(max(id), 0) FROM calls")
+    columns = {name: [asdict(c) for c in spec.columns] for name, spec in table_specs().items()}
+    return json.dumps([events, calls, columns], separators=(",", ":"))
+
+
+def _schema(spec: TableSpec, through: str) -> pyarrow.Schema:
+    import pyarrow as pa
+
+    fields = []
+    for column in spec.columns:
+        kind = getattr(pa, _TYPES[column.type])()
+        kind = pa.list_(kind) if column.type.startswith("list") else kind
+        fields.append(pa.field(column.name, kind, metadata={"doc": column.doc, "type": column.type}))
+    return pa.schema(fields, metadata={"doc": spec.doc, "event_kind": spec.event_kind, THROUGH: through.encode()})
+
+
+def _arrow(pa: Any, spec: TableSpec, rows: list[dict[str, Any]], schema: pyarrow.Schema) -> pyarrow.Table:
+    names = {column.name for column in spec.columns}
+    as_json = [column.name for column in spec.columns if column.type == "json"]
+    for row in rows:
+        if unknown := row.keys() - names:
+            raise RunError(
+                f"table {spec.name!r} got a row with undocumented columns {sorted(unknown)}",
+                "document them with a Column in its TableSpec, or leave them out of its rows",
+            )
+        for name in as_json:
+            if row.get(name) is not None:
+                row[name] = dumps(row[name], f"table {spec.name}, column {name}")
+    try:
+        return pa.Table.from_pylist(rows, schema=schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise RunError(f"table {spec.name!r}: {error}", "make its rows hold what its columns say") from None
