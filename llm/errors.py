@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .types import Outcome
+
 
 class ModelConfigError(Exception):
     """The model cannot be used as asked: unknown name, wrong key, no network, no such ability. The text says what to do."""
@@ -17,3 +22,11 @@ class ReplayDiverged(Exception):
 
 class PromptError(ValueError):
     """A prompt file or the fields given to it do not fit; the text names the file and the field."""
+
+
+class ModelFailed(RuntimeError):
+    """A call without an answer, for libraries that know no typed outcome (LangChain, DSPy); `outcome` says how it ended."""
+
+    def __init__(self, outcome: Outcome[Any]) -> None:
+        super().__init__(f"{outcome.status}: {outcome.error}")
+        self.outcome = outcome

@@ -129,7 +129,9 @@ class Model(Protocol):
         at most one bounded repair); without, `value` is the text."""
         ...
 
-    async def score(self, prompt: str, questions: Sequence[Question], *, at: Place = Place()) -> Outcome[list[list[float]]]:
+    async def score(
+        self, prompt: str, questions: Sequence[Question], *, at: Place = Place()
+    ) -> Outcome[list[list[float]]]:
         """Log-likelihoods (nats), one list per question, one number per label, of label given prompt + suffix.
 
         The whole call is one fixed-order batch whose numbers depend on its arguments only, never on what else runs.

@@ -1,0 +1,26 @@
+"""The name of a call: a hash over its place, its model and everything that was asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .types import Place
+
+
+def canonical(value: Any) -> str:
+    """One JSON text for equal values: sorted names, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def call_key(place: Place, model: str, kind: str, request: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of place, model, kind and request."""
+    at = [place.agent, place.page, place.node, place.sample]
+    return hashlib.sha256(canonical([at, model, kind, request]).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def jitter(key: str, attempt: int) -> float:
+    """A number in [0, 1) that depends on the call and the attempt only, so that waiting is repeatable too."""
+    return int.from_bytes(hashlib.blake2b(f"{key}/{attempt}".encode(), digest_size=4).digest(), "big") / 2**32
