@@ -75,7 +75,7 @@ def test_auc_and_ndcg_with_averaged_ties_do_not_depend_on_the_order_of_equal_sco
         return metric.per_case(Ranking(tuple(i for i, _ in items), np.array([s for _, s in items])), truth)
 
     scored = sorted(zip(ITEMS, scores, strict=True), key=lambda pair: -pair[1])
-    backwards = sorted(scored[::-1], key=lambda pair: -pair[1])
+    backwards = sorted(scored, key=lambda pair: (-pair[1], -ITEMS.index(pair[0])))
     for metric in (AUC(), NDCG(5, ties="average")):
         a, b = judged(metric, scored), judged(metric, backwards)
         assert (math.isnan(a) and math.isnan(b)) or a == pytest.approx(b, abs=1e-12)

@@ -1,0 +1,146 @@
+"""BPR-MF (Rendle et al., UAI 2009): vectors learned so that a liked item beats one that is not."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from scipy.sparse import csr_array
+
+from .base import RecommenderConfig
+from .factors import FactorRecommender
+from .past import Past
+
+REDRAWS = 8
+"""Times that a negative which turns out to be liked is drawn again, before its pair is left out of the batch."""
+
+
+class BPRConfig(RecommenderConfig):
+    dims: PositiveInt = 64
+    """Length of the vectors, beside the item bias."""
+    epochs: PositiveInt = 40
+    """Passes over the interactions, at most."""
+    batch: PositiveInt = 1024
+    """Pairs a step."""
+    rate: PositiveFloat = 0.05
+    """Step size (Adagrad, Duchi et al. 2011)."""
+    l2: NonNegativeFloat = 0.01
+    """Ridge weight on the vectors of each pair."""
+    patience: PositiveInt | None = None
+    """Stop after so many epochs without gain on held-out items, and keep the best epoch. None: all epochs, no held-out."""
+
+
+class BPR(FactorRecommender[BPRConfig]):
+    """Stochastic ascent on ln sigmoid(s_liked - s_other), in vectorised minibatches. Deterministic by seed.
+
+    The item bias is the last dimension of `item_factors`, where `user_factors` is 1. `epochs_run` says how many epochs
+    the kept vectors have seen.
+    """
+
+    name = "bpr"
+    config_type = BPRConfig
+    seeded = True
+    epochs_run: int
+
+    def _train(self, past: Past) -> None:
+        config, rng = self.config, np.random.default_rng(self.seed)
+        users, items = len(past.users), len(past.items)
+        pairs = np.stack(past.liked.nonzero()).astype(np.int64)
+        check = np.empty((2, 0), np.int64)
+        if config.patience is not None:
+            pairs, check = hold_out(pairs, users, rng)
+        # Every liked pair counts as liked, held out or not: a negative is never something the user chose.
+        liked = np.sort(np.ravel_multi_index(past.liked.nonzero(), (users, items)))
+        user = np.hstack([rng.normal(0, 0.1, (users, config.dims)), np.ones((users, 1))])
+        item = np.hstack([rng.normal(0, 0.1, (items, config.dims)), np.zeros((items, 1))])
+        speed = np.full_like(user, 1e-8), np.full_like(item, 1e-8)
+        best, waited = (-np.inf, 0, user, item), 0
+        for epoch in range(1, config.epochs + 1):
+            order = rng.permutation(pairs.shape[1])
+            for start in range(0, len(order), config.batch):
+                u, i = pairs[:, order[start : start + config.batch]]
+                self._step(u, i, *negatives(u, items, liked, rng), user, item, speed)
+            if config.patience is None:
+                continue
+            quality = held_out_gain(check, user, item, past.liked)
+            if quality > best[0]:
+                best, waited = (quality, epoch, user.copy(), item.copy()), 0
+            else:
+                waited += 1
+                if waited >= config.patience:
+                    break
+        if config.patience is None:
+            self.epochs_run, self.user_factors, self.item_factors = config.epochs, user, item
+        else:
+            _, self.epochs_run, self.user_factors, self.item_factors = best
+
+    def _step(self, u, i, j, drawn, user, item, speed) -> None:
+        """One ascent step, in place, over pairs where user u likes i and not j; `drawn` False leaves a pair out."""
+        u, i, j = u[drawn], i[drawn], j[drawn]
+        if not len(u):
+            return
+        of_user, difference = user[u], item[i] - item[j]
+        pull = 1.0 / (1.0 + np.exp(np.clip(np.einsum("nd,nd->n", of_user, difference), -30, 30)))[:, None]
+        l2 = self.config.l2
+        up = pull * difference - l2 * of_user
+        up[:, -1] = 0.0  # the bias dimension of a user stays 1
+        ascend(user, speed[0], u, up, self.config.rate)
+        both = np.concatenate([pull * of_user - l2 * item[i], -pull * of_user - l2 * item[j]])
+        ascend(item, speed[1], np.concatenate([i, j]), both, self.config.rate)
+
+
+def negatives(
+    u: NDArray[np.int64], items: int, liked: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """An item for each user that the user did not like, drawn uniformly, and whether one was found.
+
+    `liked`: sorted keys user * items + item.
+    """
+    j = rng.integers(0, items, len(u))
+    for _ in range(REDRAWS):
+        clash = is_liked(u * items + j, liked)
+        if not clash.any():
+            break
+        j[clash] = rng.integers(0, items, int(clash.sum()))
+    return j, ~is_liked(u * items + j, liked)
+
+
+def is_liked(key: NDArray[np.int64], liked: NDArray[np.int64]) -> NDArray[np.bool_]:
+    place = np.minimum(np.searchsorted(liked, key), len(liked) - 1)
+    return liked[place] == key
+
+
+def ascend(vectors, speed, rows, gradient, rate: float) -> None:
+    """Adagrad, in place, on the rows touched. Gradients of a row that occurs often in the batch are summed."""
+    touched, where = np.unique(rows, return_inverse=True)
+    gather = csr_array((np.ones(len(rows)), (where, np.arange(len(rows)))), shape=(len(touched), len(rows)))
+    total = gather @ gradient
+    speed[touched] += total**2
+    vectors[touched] += rate * total / np.sqrt(speed[touched])
+
+
+def hold_out(
+    pairs: NDArray[np.int64], users: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Take one liked item from each of up to 1,000 users with five or more: (pairs to learn, pairs to check)."""
+    order = rng.permutation(pairs.shape[1])
+    _, first = np.unique(pairs[0, order], return_index=True)
+    taken = order[first]
+    taken = taken[np.bincount(pairs[0], minlength=users)[pairs[0, taken]] >= 5]
+    taken = np.sort(rng.permutation(taken)[:1000])
+    return np.delete(pairs, taken, axis=1), pairs[:, taken]
+
+
+def held_out_gain(pairs: NDArray[np.int64], user, item, liked: csr_array) -> float:
+    """Mean 1 / log2(1 + rank) of held-out items among what their users have not liked: NDCG without a cut, less noisy."""
+    if not pairs.shape[1]:
+        return 0.0
+    total = 0.0
+    for start in range(0, pairs.shape[1], 64):
+        u, i = pairs[:, start : start + 64]
+        scores = user[u] @ item.T
+        mine = scores[np.arange(len(u)), i].copy()
+        rows = liked[u]
+        scores[np.repeat(np.arange(len(u)), np.diff(rows.indptr)), rows.indices] = -np.inf
+        total += float(np.sum(1.0 / np.log2(2 + np.count_nonzero(scores > mine[:, None], axis=1))))
+    return total / pairs.shape[1]
