@@ -40,7 +40,8 @@ class _Settled:
 class Door:
     """A `Model` before any provider. Made by `open_model`.
 
-    In order: key -> cassette (a recorded answer costs nothing) -> budget -> adaptive concurrency -> retries -> provider.
+    In order: key -> cassette (a recorded answer costs nothing) -> a turn -> budget -> provider, with retries around the
+    last three.
     Usable from several event loops, one after the other. `abilities` are certain after `check`.
     """
 
@@ -142,6 +143,9 @@ class Door:
         if self.replay_only:
             return
         try:
+            if not self.provider.remote:  # loading a model is no call: neither charged nor cut at the call's timeout
+                await self.provider.check()
+                return
             sent = await self.line.send(key, Usage(12, 1, True), self.provider.check)
         except ModelConfigError:
             raise
@@ -151,7 +155,7 @@ class Door:
             raise ModelConfigError(f"{self.name}: {sent.error}; give a larger budget")
         if sent.status != "ok":
             raise ModelConfigError(f"{self.name} does not answer: {sent.error}")
-        if record is None and self.cassette is not None and self.provider.remote:
+        if record is None and self.cassette is not None:
             found = {"score": self.provider.abilities.score, "schema": self.provider.abilities.schema}
             self.cassette.put(make_record(key, CHECK, self.name, "check", {}, "ok", found, "", sent))
         self._remembered = None

@@ -37,7 +37,7 @@ class Gate:
                 if turn.done() and not turn.cancelled():  # the turn was given and then not wanted
                     self.active -= 1
                     self._let_in()
-                else:
+                elif turn in self._waiting:
                     self._waiting.remove(turn)
                 raise
         else:

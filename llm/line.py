@@ -1,4 +1,4 @@
-"""From the door to the provider: reserve, wait for a turn, try, wait, try again, settle."""
+"""From the door to the provider: wait for a turn, reserve, try, settle; wait and try again."""
 
 from __future__ import annotations
 
@@ -74,15 +74,17 @@ class Line:
         total, cost, attempt, lessons = Usage(), 0.0 if self._priced() else None, 0, 0
         status, error = "transport", ""
         while True:
-            refusal = await self.budget.reserve(most) if self.budget else ""
-            if refusal:
-                error = f"{refusal}; before it: {error}" if error else refusal
-                return Sent(None, "budget", error, total, cost, 0.0, attempt)
-            actual, overloaded, window = Spending(), None, None
+            actual, overloaded, reserved = Spending(), None, False
             gate = self.gate
+            # The turn comes first: a call that only queues must not hold back money, nor outlive a limit in seconds.
+            window = await gate.enter()
             began = time.monotonic()
             try:
-                window = await gate.enter()
+                refusal = await self.budget.reserve(most) if self.budget else ""
+                if refusal:
+                    error = f"{refusal}; before it: {error}" if error else refusal
+                    return Sent(None, "budget", error, total, cost, 0.0, attempt)
+                reserved = True
                 attempt += 1
                 actual = Spending(calls=1)
                 began = time.monotonic()
@@ -119,14 +121,13 @@ class Line:
                 status = "refusal" if isinstance(problem, base.Refused) else "transport"
                 return Sent(None, status, str(problem), total, cost, time.monotonic() - began, attempt)
             except asyncio.CancelledError:
-                if window is not None:  # it was on its way: the endpoint may bill it
+                if reserved:  # it was on its way: the endpoint may bill it
                     actual = Spending(1, estimate.prompt, self._paid(Usage(prompt=estimate.prompt), None) or 0.0)
                 raise
             finally:
-                if window is not None:
-                    gate.leave(window, overloaded)
-                if self.budget:
+                if self.budget and reserved:
                     self.budget.settle(most, actual)
+                gate.leave(window, overloaded)
             if attempt - lessons >= self.attempts or pause > LONGEST_WAIT:
                 error += f" ({attempt} attempts)" if attempt > 1 else ""
                 return Sent(None, status, error, total, cost, time.monotonic() - began, attempt)

@@ -36,7 +36,9 @@ async def test_tokens_and_dollars_are_not_overshot(fake_llm: Any) -> None:
     for limits in ({"tokens": 3000}, {"usd": 0.002}):
         budget = Budget(**limits)
         async with door(server, budget=budget, price=Price(1.0, 1.0)) as model:
-            outcomes = await asyncio.gather(*(model.complete(ask("x" * 90 + str(i)), max_tokens=50) for i in range(200)))
+            outcomes = await asyncio.gather(
+                *(model.complete(ask("x" * 90 + str(i)), max_tokens=50) for i in range(200))
+            )
         done = [outcome for outcome in outcomes if outcome.ok]
         assert {outcome.status for outcome in outcomes} == {"ok", "budget"}
         assert budget.spent.tokens == sum(outcome.usage.total for outcome in done)

@@ -174,7 +174,7 @@ def test_a_wrong_name_is_refused_with_the_next_step(
 
 async def test_check_says_when_nothing_listens() -> None:
     async with open_model("http://127.0.0.1:9/v1#x", backoff=0.001) as model:
-        with pytest.raises(ModelConfigError, match="no connection to http://127.0.0.1:9/v1"):
+        with pytest.raises(ModelConfigError, match=r"no connection to http://127\.0\.0\.1:9/v1"):
             await model.check()
 
 
