@@ -2,7 +2,7 @@
 
     opening.py      names of models -> a Door            door.py      the Door: key, record, ask, validate, repair
     line.py         budget, turn, retries, timeout       budget.py, gate.py, keys.py, cassette.py, records.py
-    answers.py      reading what came back               schemas.py, asking.py     asking for structured answers
+    answers.py      reading what came back               schemas.py, asking.py, joining.py     structured answers
     prompts.py      prompt files                         fence.py     user and item text as data
     providers/      what stands behind the door: one file per way of reaching a model
     local/          models in this process

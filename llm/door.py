@@ -14,6 +14,7 @@ from .answers import Reading, read
 from .asking import REPAIR_SAMPLE, repair, with_schema_in_words
 from .cassette import Cassette
 from .errors import ModelConfigError
+from .joining import gathered, joined
 from .keys import call_key, canonical
 from .line import Line, Sent
 from .providers import base
@@ -87,7 +88,7 @@ class Door:
         cut = first.raw.finish_reason == "length"
         again = repair(request, first.raw.text, first.outcome.error, cut)
         second = await self._ask(again, replace(at, sample=at.sample + REPAIR_SAMPLE), schema)
-        return _joined(first.outcome, second.outcome)
+        return joined(first.outcome, second.outcome)
 
     async def exchange(
         self,
@@ -294,7 +295,7 @@ class Door:
         finally:
             for task in tasks:
                 task.cancel()
-        return _gathered(sent)
+        return gathered(sent)
 
 
 def _chat_json(request: base.ChatRequest) -> dict[str, Any]:
@@ -323,49 +324,3 @@ def _outcome(reading: Reading, raw: Any, **spent: Any) -> Outcome[Any]:
     if getattr(raw, "floored", 0):
         text = f"{raw.floored} label(s) were not listed by the endpoint: their numbers are upper bounds"
     return Outcome(reading.status, reading.value, text, reading.error, **spent)
-
-
-def _joined(first: Outcome[Any], second: Outcome[Any]) -> Outcome[Any]:
-    """The repair's outcome, with what both calls took. A repair that could not be sent leaves that as the outcome."""
-    cost = None if first.cost is None or second.cost is None else first.cost + second.cost
-    error = second.error if second.ok else f"{first.error}; repair: {second.error}"
-    return replace(
-        second,
-        text=second.text or first.text,
-        error=error,
-        usage=Usage(
-            first.usage.prompt + second.usage.prompt,
-            first.usage.completion + second.usage.completion,
-            first.usage.estimated or second.usage.estimated,
-        ),
-        cost=cost,
-        latency=first.latency + second.latency,
-        attempts=first.attempts + second.attempts,
-        recorded=first.recorded and second.recorded,
-        keys=(first.key, second.key),
-    )
-
-
-def _gathered(parts: Sequence[Sent[base.RawScores]]) -> Sent[base.RawScores]:
-    """The parts of a score as one: the first failure if any failed, with what all of them took."""
-    failed = next((part for part in parts if part.answer is None), None)
-    answers = [part.answer for part in parts if part.answer is not None]
-    costs = [part.cost for part in parts]
-    usage = Usage(
-        sum(p.usage.prompt for p in parts),
-        sum(p.usage.completion for p in parts),
-        any(p.usage.estimated for p in parts),
-    )
-    whole = None
-    if failed is None:
-        values = [value for answer in answers for value in answer.values]
-        whole = base.RawScores(values, usage, model=answers[0].model, floored=sum(a.floored for a in answers))
-    return Sent(
-        whole,
-        failed.status if failed else "ok",
-        failed.error if failed else "",
-        usage,
-        None if None in costs else sum(cost or 0.0 for cost in costs),
-        max(part.latency for part in parts),
-        sum(part.attempts for part in parts),
-    )

@@ -8,7 +8,14 @@ from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
-_known: WeakKeyDictionary[type[BaseModel], dict[str, Any]] = WeakKeyDictionary()
+
+class ClosedSchema(dict[str, Any]):
+    """A JSON schema made here; it knows whether all its objects are closed."""
+
+    strict: bool = True
+
+
+_known: WeakKeyDictionary[type[BaseModel], ClosedSchema] = WeakKeyDictionary()
 _SUBSCHEMAS = ("anyOf", "oneOf", "allOf", "prefixItems")
 
 
@@ -21,7 +28,7 @@ def closed_schema(model: type[BaseModel]) -> dict[str, Any]:
     if schema is None:
         raw = model.model_json_schema()
         definitions = raw.pop("$defs", {})
-        schema = _close(raw, definitions, ())
+        schema = ClosedSchema(_close(raw, definitions, ()))
         recursive = _references(schema)
         if recursive:
             schema["$defs"] = {}
@@ -29,12 +36,15 @@ def closed_schema(model: type[BaseModel]) -> dict[str, Any]:
                 for name in names:
                     schema["$defs"][name] = _close(definitions[name], definitions, (name,))
                     recursive |= _references(schema["$defs"][name])
+        schema.strict = is_strict(dict(schema))
         _known[model] = schema
     return schema
 
 
 def is_strict(schema: Any) -> bool:
     """Whether every object in the schema is closed; a free mapping (`dict[str, int]`) is not."""
+    if isinstance(schema, ClosedSchema):
+        return schema.strict
     if isinstance(schema, list):
         return all(map(is_strict, schema))
     if not isinstance(schema, Mapping):
