@@ -29,7 +29,9 @@ class ItemTable:
     def __post_init__(self) -> None:
         lengths = {len(self.ids), len(self.titles), len(self.genre_sets), *map(len, self.fields.values())}
         if len(lengths) != 1:
-            raise DataError(f"an item table whose columns differ in length: {sorted(lengths)}", "give one entry per item")
+            raise DataError(
+                f"an item table whose columns differ in length: {sorted(lengths)}", "give one entry per item"
+            )
 
     @classmethod
     def bare(cls, ids: Ids) -> ItemTable:
@@ -53,7 +55,9 @@ class ItemTable:
     def field(self, name: str, item: str) -> str:
         """One other column's text for an item; raises `DataError` for an unknown column, naming those there are."""
         if name not in self.fields:
-            raise DataError(f"no item column {name!r}", f"there are: {', '.join(self.fields) or 'none beside title, genres'}")
+            raise DataError(
+                f"no item column {name!r}", f"there are: {', '.join(self.fields) or 'none beside title, genres'}"
+            )
         return self.fields[name][self.ids.index(item)]
 
     def text(self, item: str) -> str:

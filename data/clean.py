@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .errors import DataError
 from .ids import Ids, natural_order
 from .interactions import Interactions
+from .readers.arrays import from_arrow
 from .readers.pieces import TextTable
 from .report import KEPT, REPEATED
 from .scale import RatingScale
@@ -64,7 +65,10 @@ def clean(table: TextTable, roles: Mapping[str, str], feedback: str, scale: Rati
     time = np.zeros(rows, dtype=np.int64)
     if timed:
         time, state = _times(table.columns[roles["time"]])
-        checks += [(state == _NO_NUMBER, "time is neither a Unix time nor an ISO date"), (state == _NOT_FINITE, "negative time")]
+        checks += [
+            (state == _NO_NUMBER, "time is neither a Unix time nor an ISO date"),
+            (state == _NOT_FINITE, "negative time"),
+        ]
     good = _pass(table, roles, checks)
     notes = [] if timed else ["no time column: the order of events is unknown, so only random splits are possible"]
     if timed and (finer := next(((unit, name) for least, unit, name in _FINER if _median(time[good]) > least), None)):
@@ -73,11 +77,15 @@ def clean(table: TextTable, roles: Mapping[str, str], feedback: str, scale: Rati
     kept = _latest(table, roles, np.flatnonzero(good), users.codes, items.codes, time)
     if not len(kept):
         found = "; ".join(f"{count:,} x {reason}" for reason, count in table.tally.counts.most_common(5))
-        raise DataError(f"no usable row in {table.file} ({found or 'it has a header only'})", "check the columns and the delimiter")
+        raise DataError(
+            f"no usable row in {table.file} ({found or 'it has a header only'})", "check the columns and the delimiter"
+        )
     if rated and scale is None:
         scale = RatingScale.infer(value[kept].astype(np.float32))
         if scale is None:
-            notes.append(f"every rating is {value[kept[0]]:g}, which shows no scale: read as views (give the scale to keep them)")
+            notes.append(
+                f"every rating is {value[kept[0]]:g}, which shows no scale: read as views (give the scale to keep them)"
+            )
             value[kept] = 1.0
         else:
             notes.append(f"rating scale inferred from the values: {scale}")
@@ -175,7 +183,7 @@ def _encode(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
     if not column.num_chunks or not len(column):
         return np.empty(0, dtype=np.int64), []
     coded = column.dictionary_encode().unify_dictionaries()
-    codes = np.concatenate([chunk.indices.to_numpy(zero_copy_only=False) for chunk in coded.chunks])
+    codes = from_arrow(chunk.indices for chunk in coded.chunks)
     return codes.astype(np.int64), coded.chunk(0).dictionary.to_pylist()
 
 
@@ -202,7 +210,7 @@ def _times(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int8]
     import pyarrow as pa
 
     try:
-        whole = column.cast(pa.int64()).to_numpy()  # the usual case, all at once
+        whole = from_arrow(column.cast(pa.int64()).chunks)  # the usual case, all at once
     except pa.ArrowInvalid:
         return _convert(column, _time, np.int64)
     return whole.astype(np.int64), np.where(whole < 0, _NOT_FINITE, _GOOD).astype(np.int8)

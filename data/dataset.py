@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -66,11 +66,15 @@ class Dataset:
         if self.feedback not in FEEDBACKS:
             raise DataError(f"no feedback kind {self.feedback!r}", f"one of: {', '.join(FEEDBACKS)}")
         if (self.scale is not None) != (self.feedback == "rating"):
-            raise DataError(f"feedback {self.feedback!r} with scale {self.scale}", "ratings need a scale, others have none")
+            raise DataError(
+                f"feedback {self.feedback!r} with scale {self.scale}", "ratings need a scale, others have none"
+            )
         if self.catalogue.ids != self.items:
-            raise DataError("the item table and the items differ", "build the table over the dataset's item ids, in order")
+            raise DataError(
+                "the item table and the items differ", "build the table over the dataset's item ids, in order"
+            )
         for column, ids in ((self.log.user, self.users), (self.log.item, self.items)):
-            if len(column) and not (0 <= int(column.min()) and int(column.max()) < len(ids)):
+            if len(column) and not (int(column.min()) >= 0 and int(column.max()) < len(ids)):
                 raise DataError(f"an interaction points outside the {len(ids)} {ids.kind}s", "positions start at 0")
 
     def __len__(self) -> int:
@@ -78,7 +82,9 @@ class Dataset:
 
     def __repr__(self) -> str:
         kind = f"ratings {self.scale}" if self.scale else f"{self.feedback} events"
-        return f"Dataset({self.name or '?'}: {len(self):,} {kind}, {len(self.users):,} users, {len(self.items):,} items)"
+        return (
+            f"Dataset({self.name or '?'}: {len(self):,} {kind}, {len(self.users):,} users, {len(self.items):,} items)"
+        )
 
     @cached_property
     def _by_user(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -126,6 +132,23 @@ class Dataset:
         """The rows of a boolean mask over the log, with all users and items kept (positions stay aligned)."""
         return replace(self, log=self.log.take(self._row_mask(mask)))
 
+    def with_rows(self, users: Sequence[int], items: Sequence[int], values: Sequence[float]) -> Dataset:
+        """This dataset plus rows (positions and values), later than all there are, in the order given.
+
+        Made for simulated interactions: the new dataset is for training, its name says so.
+        """
+        times = np.zeros(len(users), dtype=np.int64)
+        if self.log.timed and len(self):
+            times = int(self.log.time.max()) + 1 + np.arange(len(users), dtype=np.int64)
+        log = Interactions(
+            np.concatenate([self.log.user, np.asarray(users, dtype=np.int32)]),
+            np.concatenate([self.log.item, np.asarray(items, dtype=np.int32)]),
+            np.concatenate([self.log.value, np.asarray(values, dtype=np.float32)]),
+            np.concatenate([self.log.time, times]),
+            self.log.timed,
+        )
+        return replace(self, log=log, name=f"{self.name} + {len(users)} simulated rows")
+
     def subset(
         self,
         users: Iterable[str] | None = None,
@@ -148,7 +171,9 @@ class Dataset:
 
     def _row_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if mask.shape != (len(self),) or mask.dtype != np.bool_:
-            raise DataError(f"a row mask of shape {mask.shape}, {mask.dtype}", f"give {len(self)} booleans, one per row")
+            raise DataError(
+                f"a row mask of shape {mask.shape}, {mask.dtype}", f"give {len(self)} booleans, one per row"
+            )
         return mask
 
     def compact(self) -> Dataset:

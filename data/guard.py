@@ -59,14 +59,18 @@ class PromptGuard:
 
     def __init__(self, train: Dataset, held_out: Dataset) -> None:
         if train.users != held_out.users or train.items != held_out.items:
-            raise DataError("train and held-out rows have different users or items", "take both from one data.split(...)")
+            raise DataError(
+                "train and held-out rows have different users or items", "take both from one data.split(...)"
+            )
         self._users, self._items = train.users, train.items
         self._train = np.sort(self._pairs(train))
         pairs = self._pairs(held_out)
         order = np.argsort(pairs)
         self._held_out, self._values = pairs[order], held_out.log.value[order]
         if shared := np.intersect1d(self._train, self._held_out).tolist():
-            raise LeakError(f"{self._name(shared[0])} is in both train and held-out rows", "take both from one data.split(...)")
+            raise LeakError(
+                f"{self._name(shared[0])} is in both train and held-out rows", "take both from one data.split(...)"
+            )
         self._shown: set[int] = set()
         self._labelled: set[int] = set()
         self._refused = 0

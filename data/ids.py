@@ -61,7 +61,9 @@ class Ids:
         try:
             return self._positions[name]
         except KeyError:
-            hint = near(str(name), self.ids[:20_000]) or f"ids are strings, such as {', '.join(map(repr, self.ids[:3]))}"
+            hint = (
+                near(str(name), self.ids[:20_000]) or f"ids are strings, such as {', '.join(map(repr, self.ids[:3]))}"
+            )
             raise DataError(f"no {self.kind} with id {name!r} among {len(self.ids):,} {self.kind}s", hint) from None
 
     def indices(self, names: Iterable[str]) -> NDArray[np.int32]:

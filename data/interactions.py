@@ -35,7 +35,9 @@ class Interactions:
             object.__setattr__(self, name, column)
         lengths = {len(self.user), len(self.item), len(self.value), len(self.time)}
         if len(lengths) != 1:
-            raise DataError(f"interaction columns differ in length: {sorted(lengths)}", "give one entry per interaction")
+            raise DataError(
+                f"interaction columns differ in length: {sorted(lengths)}", "give one entry per interaction"
+            )
 
     @classmethod
     def ordered(

@@ -9,6 +9,7 @@ import numpy as np
 
 from .catalogue import ItemTable
 from .ids import Ids
+from .readers.arrays import positions
 from .readers.pieces import TextTable
 from .report import KEPT
 from .titles import decode_entities, normalise_title, plain
@@ -35,7 +36,9 @@ def genres_of(text: str, separator: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name.lower() not in _NO_GENRES))
 
 
-def item_table(ids: Ids, table: TextTable, roles: Mapping[str, str], separator: str | None) -> tuple[ItemTable, list[str]]:
+def item_table(
+    ids: Ids, table: TextTable, roles: Mapping[str, str], separator: str | None
+) -> tuple[ItemTable, list[str]]:
     """The rows of `table` that belong to `ids`, in their order, and remarks.
 
     An item listed more than once keeps the last row that has a title, the others are tallied unless `table` is the table
@@ -56,10 +59,10 @@ def item_table(ids: Ids, table: TextTable, roles: Mapping[str, str], separator: 
         examples = [(int(table.lines[row]), names[row]) for row in repeated[:KEPT]]
         table.tally.note("item listed more than once (the last row is kept)", len(repeated), examples)
     rows = [row_of.get(name, -1) for name in ids]
-    known = np.array([row for row in rows if row >= 0], dtype=np.int64)
+    chosen = positions(np.array([row for row in rows if row >= 0], dtype=np.int64))
 
     def column(role_column: str) -> list[str]:
-        texts = iter(table.columns[role_column].take(known).to_pylist())
+        texts = iter(table.columns[role_column].take(chosen).to_pylist())
         return [next(texts) if row >= 0 else "" for row in rows]
 
     years = column(roles["year"]) if "year" in roles else [""] * len(rows)

@@ -41,14 +41,18 @@ def load_dataset(
     Broken rows are left out, counted and shown in `report`; with `strict` they raise. Raises `DataError` only.
     """
     if feedback is not None and feedback not in FEEDBACKS:
-        raise DataError(f"no feedback kind {feedback!r}", near(feedback, FEEDBACKS) or f"one of: {', '.join(FEEDBACKS)}")
+        raise DataError(
+            f"no feedback kind {feedback!r}", near(feedback, FEEDBACKS) or f"one of: {', '.join(FEEDBACKS)}"
+        )
     if core is not None and core < 0:
         raise DataError(f"core={core}", "give 0 for all rows, or the least number of rows per user and item")
     asked_scale = RatingScale.of(scale)
     path = find_dataset(name_or_path)
     item_path = Path(items).expanduser() if items is not None else None
     if item_path is not None and not item_path.is_file():
-        raise DataError(f"no item table at {excerpt(str(item_path), 200)}", "give the path of a CSV, TSV or Parquet file")
+        raise DataError(
+            f"no item table at {excerpt(str(item_path), 200)}", "give the path of a CSV, TSV or Parquet file"
+        )
     layout = _layout(path)
     try:
         pieces = layout.read(path, Request(checked_mapping(columns), item_path, feedback))
@@ -63,11 +67,19 @@ def _layout(path: Path) -> Layout:
 
 
 def _assemble(
-    pieces: Pieces, reader: str, path: Path, feedback: str | None, scale: RatingScale | None, strict: bool, core: int | None
+    pieces: Pieces,
+    reader: str,
+    path: Path,
+    feedback: str | None,
+    scale: RatingScale | None,
+    strict: bool,
+    core: int | None,
 ) -> Dataset:
     feedback = feedback or ("rating" if "rating" in pieces.roles else "view")
     if feedback == "rating" and "rating" not in pieces.roles:
-        raise DataError(f"{pieces.rows.file} has no rating column", "map one with rating=COLUMN, or name another feedback")
+        raise DataError(
+            f"{pieces.rows.file} has no rating column", "map one with rating=COLUMN, or name another feedback"
+        )
     read = len(pieces.rows) + pieces.rows.tally.counts.total()
     cleaned = clean(pieces.rows, pieces.roles, feedback, scale or pieces.scale)
     if cleaned.scale is None and feedback == "rating":
@@ -119,7 +131,9 @@ def _refuse(report: ReadReport, feedback: str) -> None:
     count = sum(faults.values()) + sum(report.item_reasons.values())
     if not count:
         return
-    shown = [str(problem) for problem in report.problems if problem.reason in faults or problem.reason in report.item_reasons]
+    shown = [
+        str(problem) for problem in report.problems if problem.reason in faults or problem.reason in report.item_reasons
+    ]
     more = [f"and {count - len(shown):,} more"] if count > len(shown) else []
     hint = "\n".join([*shown, *more, "mend the file, or leave strict off to skip and count these rows"])
     raise DataError(f"strict reading refused {report.source}: {count:,} bad rows", hint)

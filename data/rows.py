@@ -11,6 +11,7 @@ from .catalogue import ItemTable
 from .clean import clean
 from .dataset import Dataset
 from .errors import DataError
+from .readers.arrays import texts
 from .readers.pieces import TextTable
 from .report import ReadReport, Tally
 from .scale import RatingScale
@@ -31,17 +32,12 @@ def from_rows(
 
     `titles` and `genres` are by item id. Raises `DataError` for rows of different lengths, or where no row is usable.
     """
-    import pyarrow as pa
-
     listed = [tuple(row) for row in rows]
     widths = {len(row) for row in listed}
     if len(widths) != 1 or not widths <= {2, 3, 4}:
         raise DataError(f"rows of {sorted(widths) or 'no'} values", "give (user, item[, rating[, time]]), all alike")
     names = _COLUMNS[: widths.pop()]
-    columns = {
-        column: pa.chunked_array([pa.array([str(row[place]) for row in listed], pa.string())])
-        for place, column in enumerate(names)
-    }
+    columns = {column: texts(str(row[place]) for row in listed) for place, column in enumerate(names)}
     table = TextTable(name, columns, np.arange(1, len(listed) + 1, dtype=np.int64), Tally(name))
     feedback = "rating" if "rating" in names else "view"
     cleaned = clean(table, {column: column for column in names}, feedback, RatingScale.of(scale))

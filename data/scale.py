@@ -63,7 +63,9 @@ class RatingScale:
             if len(numbers) not in (2, 3):
                 raise ValueError("two or three numbers")
         except (TypeError, ValueError):
-            raise DataError(f"not a rating scale: {scale!r}", "write it as low:high or low:high:step, e.g. 1:5:1") from None
+            raise DataError(
+                f"not a rating scale: {scale!r}", "write it as low:high or low:high:step, e.g. 1:5:1"
+            ) from None
         return cls(*numbers)
 
     @classmethod

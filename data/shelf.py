@@ -66,7 +66,12 @@ def find_dataset(name_or_path: str | os.PathLike[str]) -> Path:
     if text == DEFAULT:
         return embedded.FOLDER
     folder = data_folder()
-    if folder is not None and text not in ("", ".", "..") and not {"/", "\\", "\x00"} & set(text) and (folder / text).is_dir():
+    if (
+        folder is not None
+        and text not in ("", ".", "..")
+        and not {"/", "\\", "\x00"} & set(text)
+        and (folder / text).is_dir()
+    ):
         return folder / text
     path = Path(text).expanduser()
     try:
@@ -75,12 +80,19 @@ def find_dataset(name_or_path: str | os.PathLike[str]) -> Path:
     except (OSError, ValueError):
         pass
     names = [known.name for known in list_datasets()]
-    hint = [f"known names: {', '.join(names)}", "or give the path of a CSV, TSV or Parquet file, a MovieLens folder, a .inter file"]
+    hint = [
+        f"known names: {', '.join(names)}",
+        "or give the path of a CSV, TSV or Parquet file, a MovieLens folder, a .inter file",
+    ]
     if close := near(text, [*names, *_ORIGINS]):
         hint.insert(0, close)
     if text in _ORIGINS:
         where = f"the folder {VARIABLE} points to" if folder is None else str(folder)
-        hint.insert(0, f"get it: download {_ORIGINS[text]}, unpack it as {text} in {where} (or give the unpacked folder's path)")
+        hint.insert(
+            0, f"get it: download {_ORIGINS[text]}, unpack it as {text} in {where} (or give the unpacked folder's path)"
+        )
     if folder is None:
-        hint.append(f"{VARIABLE} names a folder of datasets; it is {'no folder' if os.environ.get(VARIABLE) else 'not set'}")
+        hint.append(
+            f"{VARIABLE} names a folder of datasets; it is {'no folder' if os.environ.get(VARIABLE) else 'not set'}"
+        )
     raise DataError(f"no dataset called {excerpt(text)!r}, and no such file or folder", "\n".join(hint))

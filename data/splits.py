@@ -52,7 +52,9 @@ def split(
     return Split(data.rows(part == _TRAIN), data.rows(part == _VALID), data.rows(part == _TEST))
 
 
-def _places(log: Interactions, n_users: int, key: NDArray[np.float64] | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _places(
+    log: Interactions, n_users: int, key: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Each row's place within its user (0 is first) by time, or by `key`; and each user's number of rows."""
     order = np.argsort(log.user, kind="stable") if key is None else np.lexsort((key, log.user))
     counts = np.bincount(log.user, minlength=n_users).astype(np.int64)
@@ -85,7 +87,9 @@ def _shares(counts: NDArray[np.int64], share: float) -> NDArray[np.int64]:
     return np.floor(counts * share + 0.5).astype(np.int64)
 
 
-def _user_time(log: Interactions, n_users: int, test: float, valid: float, seed: int, min_train: int) -> NDArray[np.int8]:
+def _user_time(
+    log: Interactions, n_users: int, test: float, valid: float, seed: int, min_train: int
+) -> NDArray[np.int8]:
     place, counts = _places(log, n_users)
     return _tail(place, counts, log.user, _shares(counts, test), _shares(counts, valid), min_train)
 
@@ -95,13 +99,17 @@ def _random(log: Interactions, n_users: int, test: float, valid: float, seed: in
     return _tail(place, counts, log.user, _shares(counts, test), _shares(counts, valid), min_train)
 
 
-def _leave_last(log: Interactions, n_users: int, test: float, valid: float, seed: int, min_train: int) -> NDArray[np.int8]:
+def _leave_last(
+    log: Interactions, n_users: int, test: float, valid: float, seed: int, min_train: int
+) -> NDArray[np.int8]:
     place, counts = _places(log, n_users)
     one = np.ones(n_users, dtype=np.int64)
     return _tail(place, counts, log.user, one, one if valid > 0 else 0 * one, min_train)
 
 
-def _global_time(log: Interactions, n_users: int, test: float, valid: float, seed: int, min_train: int) -> NDArray[np.int8]:
+def _global_time(
+    log: Interactions, n_users: int, test: float, valid: float, seed: int, min_train: int
+) -> NDArray[np.int8]:
     rows = len(log)
     n_test, n_valid = int(rows * test + 0.5), int(rows * valid + 0.5)
     part = np.zeros(rows, dtype=np.int8)

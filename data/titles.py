@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from html.entities import html5
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])|\x9b[0-?]*[ -/]*[@-~]")
@@ -14,7 +15,35 @@ _INVISIBLE = re.compile(
 _SPACES = re.compile(r"\s+")
 _PARENTHESES = re.compile(r"\s*\(([^()]*)\)\s*$")
 _YEAR = re.compile(r"\d{4}(?:\s*[-–]\s*(?:\d{4})?)?")
-_ARTICLES = "The A An Le La Les L' L’ Un Une Der Die Das Den Ein Eine El Los Las Il Lo Gli I O Os Det Het".split()
+_ARTICLES = [
+    "The",
+    "A",
+    "An",
+    "Le",
+    "La",
+    "Les",
+    "L'",
+    "L’",
+    "Un",
+    "Une",
+    "Der",
+    "Die",
+    "Das",
+    "Den",
+    "Ein",
+    "Eine",
+    "El",
+    "Los",
+    "Las",
+    "Il",
+    "Lo",
+    "Gli",
+    "I",
+    "O",
+    "Os",
+    "Det",
+    "Het",
+]
 _TURNED = re.compile(rf"(.*\S)\s*,\s+({'|'.join(_ARTICLES)})")
 
 
@@ -33,12 +62,18 @@ def excerpt(text: str, limit: int = 80) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def _character(match: re.Match[str]) -> str:
+    # html.unescape alone would take the beginning of an unknown name for an entity: &notes; is not "¬es;".
+    known = match[0][1] == "#" or match[0][1:] in html5
+    return html.unescape(match[0]) if known else match[0]
+
+
 def decode_entities(text: str) -> str:
     """HTML entities that end in a semicolon become characters; twice, since catalogues often escape twice."""
     for _ in range(2):
         if "&" not in text:
             break
-        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+        text = _ENTITY.sub(_character, text)
     return text
 
 

@@ -11,20 +11,56 @@ from ..titles import excerpt
 # Names are compared in lower case without anything but letters and digits; the first that fits wins.
 ROW_ROLES: dict[str, tuple[str, ...]] = {
     "user": ("userid", "uid", "user", "reviewerid", "customerid", "visitorid", "memberid", "accountid"),
-    "item": ("itemid", "iid", "item", "movieid", "productid", "parentasin", "asin", "bookid", "trackid", "articleid", "newsid"),
+    "item": (
+        "itemid",
+        "iid",
+        "item",
+        "movieid",
+        "productid",
+        "parentasin",
+        "asin",
+        "bookid",
+        "trackid",
+        "articleid",
+        "newsid",
+    ),
     "rating": ("rating", "stars", "score", "overall", "ratings", "userrating"),
     "time": ("timestamp", "time", "ts", "unix", "unixtime", "unixreviewtime", "datetime", "eventtime", "createdat"),
 }
 ITEM_ROLES: dict[str, tuple[str, ...]] = {
     "item": (*ROW_ROLES["item"], "id"),
-    "title": ("title", "name", "movietitle", "itemname", "itemtitle", "productname", "producttitle", "trackname", "booktitle"),
+    "title": (
+        "title",
+        "name",
+        "movietitle",
+        "itemname",
+        "itemtitle",
+        "productname",
+        "producttitle",
+        "trackname",
+        "booktitle",
+    ),
     "genres": ("genres", "genre", "categories", "category", "class"),
     "year": ("releaseyear", "year", "publicationyear"),
 }
 # Not sure enough to be taken unasked; good enough for the line an error proposes.
 _LIKELY: dict[str, tuple[str, ...]] = {
     "user": ("who", "customer", "reviewer", "member", "account", "person", "author", "session", "sessionid", "name"),
-    "item": ("movie", "film", "product", "book", "track", "song", "artist", "article", "news", "sku", "title", "what", "id"),
+    "item": (
+        "movie",
+        "film",
+        "product",
+        "book",
+        "track",
+        "song",
+        "artist",
+        "article",
+        "news",
+        "sku",
+        "title",
+        "what",
+        "id",
+    ),
     "rating": ("value", "label", "grade", "points", "mark", "preference", "star"),
     "time": ("when", "date", "day", "at", "created", "reviewtime"),
 }
@@ -41,7 +77,9 @@ def parse_columns(text: str) -> dict[str, str]:
     """A mapping from its written form: "user=uid,item=movie" becomes {"user": "uid", "item": "movie"}."""
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     if not pairs or any(not (role.strip() and column.strip()) for role, _, column in pairs):
-        raise DataError(f"cannot read the column mapping {excerpt(text)!r}", "write it as user=uid,item=movie,rating=stars")
+        raise DataError(
+            f"cannot read the column mapping {excerpt(text)!r}", "write it as user=uid,item=movie,rating=stars"
+        )
     return checked_mapping({role.strip(): column.strip() for role, _, column in pairs})
 
 
@@ -57,7 +95,9 @@ def checked_mapping(columns: Mapping[str, str] | str | None) -> dict[str, str]:
     return mapping
 
 
-def match(header: Sequence[str], roles: Mapping[str, tuple[str, ...]], asked: Mapping[str, str], file: str) -> dict[str, str]:
+def match(
+    header: Sequence[str], roles: Mapping[str, tuple[str, ...]], asked: Mapping[str, str], file: str
+) -> dict[str, str]:
     """Role -> column of `header`: what was asked for, then well-known names. A column serves one role only.
 
     A mapping may name a column by its place, counted from 1, where no column is called so. Raises `DataError` for an
@@ -111,5 +151,7 @@ def require(found: Mapping[str, str], header: Sequence[str], needed: Sequence[st
             if likely or role in missing:
                 proposal[role] = likely[0] if likely else "COLUMN"
     line = ",".join(f"{role}={excerpt(proposal[role], 40)}" for role in ROLES if role in proposal)
-    what = f"no column for {' or '.join(_PLURAL.get(role, role) for role in missing)} in {file} (found: {listed(header)})"
+    what = (
+        f"no column for {' or '.join(_PLURAL.get(role, role) for role in missing)} in {file} (found: {listed(header)})"
+    )
     raise DataError(what, f"map it:  --data {excerpt(path, 200)} --columns {line}")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..report import KEPT, Tally
+from .arrays import positions
 from .pieces import TextTable
 from .text import Text
 
@@ -122,12 +123,16 @@ def read_delimited(text: Text, dialect: Dialect, want: Collection[str] | None = 
         return TextTable(text.file, columns, numbers, tally, text.notes)
     places = [dialect.header.index(name) for name in names]
     merged = {
-        name: pa.chunked_array([*columns[name].chunks, pa.array([row[place] for _, row in records], pa.string())], pa.string())
+        name: pa.chunked_array(
+            [*columns[name].chunks, pa.array([row[place] for _, row in records], pa.string())], pa.string()
+        )
         for name, place in zip(names, places, strict=True)
     }
     lines = np.concatenate([numbers, np.array([line for line, _ in records], dtype=np.int64)])
-    order = pa.array(np.argsort(lines, kind="stable"))
-    return TextTable(text.file, {name: column.take(order) for name, column in merged.items()}, np.sort(lines), tally, text.notes)
+    order = positions(np.argsort(lines, kind="stable"))
+    return TextTable(
+        text.file, {name: column.take(order) for name, column in merged.items()}, np.sort(lines), tally, text.notes
+    )
 
 
 def _bounds(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -196,7 +201,9 @@ def _careful_records(
             records.append((line + 1, row))
         else:
             reason = _BROKEN_QUOTES if row is None else _width_reason(len(row), width)
-            tally.add(line + 1, reason, data[starts[line] : min(ends[line], starts[line] + 400)].decode(errors="replace"))
+            tally.add(
+                line + 1, reason, data[starts[line] : min(ends[line], starts[line] + 400)].decode(errors="replace")
+            )
     return records
 
 
@@ -258,5 +265,7 @@ def _fast_columns(
         tally.note(reason, count, examples[reason])
     numbers = np.delete(chosen, left_out).astype(np.int64) + 1
     if len(numbers) != table.num_rows:
-        raise DataError(f"{tally.file}: {len(numbers)} lines gave {table.num_rows} rows", "check its quotes and line ends")
+        raise DataError(
+            f"{tally.file}: {len(numbers)} lines gave {table.num_rows} rows", "check its quotes and line ends"
+        )
     return {name: table.column(name) for name in names}, numbers

@@ -25,5 +25,11 @@ def read(path: Path, request: Request) -> Pieces:
     rows = path / "ratings.csv.xz"
     got = pieces(open_table(rows), rows, Request(feedback=request.feedback), path / "movies.csv.xz")
     return replace(
-        got, scale=RatingScale(0, 10, 1), genre_separator="|", core=10, name="MovieTweetings 100K", licence=LICENCE, notes=()
+        got,
+        scale=RatingScale(0, 10, 1),
+        genre_separator="|",
+        core=10,
+        name="MovieTweetings 100K",
+        licence=LICENCE,
+        notes=(),
     )

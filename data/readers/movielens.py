@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..scale import RatingScale
+from .arrays import texts
 from .columns import ITEM_ROLES, ROW_ROLES, match, squeeze
 from .delimited import Dialect, read_delimited
 from .pieces import Pieces, Request, TextTable
@@ -20,10 +21,27 @@ LICENCE = "GroupLens usage licence: research use, cite Harper and Konstan 2015; 
 
 _WHOLE, _HALVES = RatingScale(1, 5, 1), RatingScale(0.5, 5, 0.5)
 # The order of the 19 flags of u.item, for folders whose u.genre is missing.
-_GENRES = (
-    "unknown|Action|Adventure|Animation|Children's|Comedy|Crime|Documentary|Drama|Fantasy|Film-Noir|Horror|Musical|Mystery"
-    "|Romance|Sci-Fi|Thriller|War|Western"
-).split("|")
+_GENRES = [
+    "unknown",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+]
 _SEPARATOR = "\x1f"  # stands in for "::", since the parser knows delimiters of one character only
 
 
@@ -74,8 +92,6 @@ def _read_100k(path: Path, request: Request) -> Pieces:
 
 
 def _u_item(path: Path) -> TextTable:
-    import pyarrow as pa
-
     names = _GENRES
     if (path / "u.genre").is_file():
         lines = open_text(path / "u.genre").data.decode().splitlines()
@@ -86,14 +102,16 @@ def _u_item(path: Path) -> TextTable:
     flags = np.array([[flag == "1" for flag in table.columns[name].to_pylist()] for name in header[5:]])
     genres = ["|".join(np.array(names)[row]) if row.any() and not row[0] else "" for row in flags.T]
     columns = {name: table.columns[name] for name in ("item", "title", "release_date")}
-    columns["genres"] = pa.chunked_array([pa.array(genres, pa.string())])
+    columns["genres"] = texts(genres)
     return TextTable(table.file, columns, table.lines, table.tally, table.notes)
 
 
 def _dat(path: Path, header: tuple[str, ...]) -> TextTable:
     text = open_text(path)
     data = text.data.replace(_SEPARATOR.encode(), b" ").replace(b"::", _SEPARATOR.encode())
-    return read_delimited(Text(text.file, data, text.notes), Dialect(_SEPARATOR, header, has_header=False, quoted=False))
+    return read_delimited(
+        Text(text.file, data, text.notes), Dialect(_SEPARATOR, header, has_header=False, quoted=False)
+    )
 
 
 def _read_dat(path: Path, request: Request) -> Pieces:

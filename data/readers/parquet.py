@@ -49,7 +49,9 @@ def read_parquet(path: Path, want: Collection[str] | None = None) -> TextTable:
             columns[name] = _as_text(table.column(name))
         except (pa.ArrowException, KeyError, ValueError) as error:
             if want is not None:
-                raise DataError(f"column {name!r} of {path.name} has no text form: {error}", "store it as text or numbers") from None
+                raise DataError(
+                    f"column {name!r} of {path.name} has no text form: {error}", "store it as text or numbers"
+                ) from None
             notes.append(f"{path.name}: column {name!r} ({table.schema.field(name).type}) left out")
     lines = np.arange(1, table.num_rows + 1, dtype=np.int64)
     return TextTable(path.name, columns, lines, Tally(path.name), tuple(notes))
@@ -63,11 +65,11 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        text = pc.binary_join(column.cast(pa.list_(pa.string())), "|")
+        text = pc.call_function("binary_join", [column.cast(pa.list_(pa.string())), "|"])
     elif pa.types.is_timestamp(kind):
-        text = pc.divide(column.cast(pa.int64()), _TIME_STEPS[kind.unit]).cast(pa.string())
+        text = pc.call_function("divide", [column.cast(pa.int64()), _TIME_STEPS[kind.unit]]).cast(pa.string())
     elif pa.types.is_date(kind):
-        text = pc.divide(column.cast(pa.timestamp("ms")).cast(pa.int64()), 1000).cast(pa.string())
+        text = pc.call_function("divide", [column.cast(pa.timestamp("ms")).cast(pa.int64()), 1000]).cast(pa.string())
     elif pa.types.is_boolean(kind):
         text = column.cast(pa.int8()).cast(pa.string())
     elif pa.types.is_floating(kind) and _whole(column):
@@ -80,4 +82,6 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _whole(column: pa.ChunkedArray) -> bool:
     numbers = column.drop_null().to_numpy().astype(np.float64)
-    return bool(len(numbers)) and bool(np.all(np.isfinite(numbers) & (np.abs(numbers) < 2**53) & (numbers == np.floor(numbers))))
+    return bool(len(numbers)) and bool(
+        np.all(np.isfinite(numbers) & (np.abs(numbers) < 2**53) & (numbers == np.floor(numbers)))
+    )

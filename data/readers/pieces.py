@@ -63,7 +63,8 @@ class Pieces:
 class Layout(Protocol):
     """The face of a reader module."""
 
-    NAME: str
+    @property
+    def NAME(self) -> str: ...
 
     def claims(self, path: Path) -> bool:
         """Whether `path` looks like this layout: cheap, by names and at most a header, never raising."""

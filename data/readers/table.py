@@ -49,7 +49,12 @@ def pieces(opened: OpenTable, rows_path: Path, request: Request, items_path: Pat
     notes = [f"columns of {opened.file}: " + ", ".join(f"{role}={column}" for role, column in roles.items())]
     if items_path is not None:
         return _with_items(opened, roles, items_path, asked, notes)
-    described = match([name for name in opened.header if name not in roles.values()], ITEM_ROLES, _only(asked, "title", "genres", "year"), opened.file)
+    described = match(
+        [name for name in opened.header if name not in roles.values()],
+        ITEM_ROLES,
+        _only(asked, "title", "genres", "year"),
+        opened.file,
+    )
     described = {**_only(described, "title", "genres", "year"), "item": roles["item"]}
     rows = opened.read({*roles.values(), *described.values()})
     own = (lambda: rows) if len(described) > 1 else None
@@ -60,7 +65,9 @@ def _only(mapping: dict[str, str], *roles: str) -> dict[str, str]:
     return {role: mapping[role] for role in roles if role in mapping}
 
 
-def _with_items(opened: OpenTable, roles: dict[str, str], items_path: Path, asked: dict[str, str], notes: list[str]) -> Pieces:
+def _with_items(
+    opened: OpenTable, roles: dict[str, str], items_path: Path, asked: dict[str, str], notes: list[str]
+) -> Pieces:
     items = open_table(items_path)
     wanted = _only(asked, "title", "genres", "year")
     if roles["item"] in items.header:
@@ -82,8 +89,12 @@ def _rows_file(folder: Path) -> Path:
     if len(others) == 1:
         return others[0]
     if not tables:
-        raise DataError(f"no table in {folder} (looked for {', '.join(SUFFIXES)}, also packed as gz, xz or bz2)", _NO_FOLDER)
-    raise DataError(f"which table in {folder} has the interactions? (found: {', '.join(p.name for p in tables[:20])})", _NO_FOLDER)
+        raise DataError(
+            f"no table in {folder} (looked for {', '.join(SUFFIXES)}, also packed as gz, xz or bz2)", _NO_FOLDER
+        )
+    raise DataError(
+        f"which table in {folder} has the interactions? (found: {', '.join(p.name for p in tables[:20])})", _NO_FOLDER
+    )
 
 
 def _beside(rows_path: Path) -> Path | None:

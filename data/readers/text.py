@@ -49,7 +49,9 @@ def read_bytes(path: Path, limit: int = -1) -> bytes:
         with openers[packing](path, "rb") if packing else path.open("rb") as file:
             return file.read(limit)
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        hint = "fetch or copy it again" if isinstance(error, (EOFError, lzma.LZMAError, zlib.error)) else "check the path"
+        hint = (
+            "fetch or copy it again" if isinstance(error, (EOFError, lzma.LZMAError, zlib.error)) else "check the path"
+        )
         raise DataError(f"{path.name} cannot be read: {str(error) or type(error).__name__}", hint) from None
 
 
@@ -83,7 +85,9 @@ def _mend(raw: bytes) -> tuple[bytes, str]:
     text = raw.decode("utf-8", errors="surrogateescape")
     strange = len(_NOT_UTF8.findall(text))
     if not _NOT_UTF8.sub("", text).isascii():
-        return raw.decode("utf-8", errors="replace").encode("utf-8"), f"{strange:,} bytes are not UTF-8, shown as U+FFFD"
+        return raw.decode("utf-8", errors="replace").encode(
+            "utf-8"
+        ), f"{strange:,} bytes are not UTF-8, shown as U+FFFD"
     for encoding in ("cp1252", "latin-1"):
         try:
             return raw.decode(encoding).encode("utf-8"), f"not UTF-8, read as {encoding}"
