@@ -35,7 +35,7 @@ async def test_a_langchain_agent_calls_its_tools_through_the_door(fake_llm: Any,
     server, cassette, budget = fake_llm(script=TOOLS), MemoryCassette(), Budget(calls=2)
     model = door(server, cassette=cassette, budget=budget)
     agent = create_agent(DoorChatModel(door=model, place=Place("u7", 0, "tools")), [top_n], system_prompt="be brief")
-    asked = {"messages": [HumanMessage("recommend something")]}
+    asked: Any = {"messages": [HumanMessage("recommend something")]}
     for _ in range(2):  # the second time from the cassette: the budget is spent
         result = await agent.ainvoke(asked) if asynchronous else agent.invoke(asked)
         assert [type(m).__name__ for m in result["messages"]] == [
