@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,10 @@ _COLUMNS = (
     "cost, latency, attempts, at"
 )
 _FIELDS = tuple(_COLUMNS.split(", "))
+_INSERT = (
+    f"INSERT INTO calls({_COLUMNS}, barrier) VALUES ({', '.join('?' * len(_FIELDS))}, "
+    "(SELECT ifnull(max(barrier), -1) FROM barriers)) ON CONFLICT(key) DO NOTHING"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +78,32 @@ class Cassette:
         response = dumps(record.response, f"response of call {record.key}")
         with self._log.transaction() as db:
             request = self._shrink(record.request, f"request of call {record.key}")
-            old = db.execute(
-                "SELECT request, status, response, barrier FROM calls WHERE key = ?", (record.key,)
-            ).fetchone()
-            barrier = self._barrier()
-            if old:
-                same_request = unpack(old[0]) == request or canonical(self._expand(old[0])) == canonical(record.request)
-                if old[1] == record.status and same_request and canonical(loads(old[2])) == canonical(record.response):
-                    return
-                if not same_request or old[1] not in FAILURES or old[3] != barrier:
-                    what = f"an answer ({old[1]})" if same_request else "another request"
-                    raise CallConflict(
-                        f"call {record.key} (agent {record.agent or '-'}, page {record.page}, node {record.node or '-'}) "
-                        f"is already recorded with {what}",
-                        "make keys of place and content (agent, page, node, sample, request), and ask the cassette first",
-                    )
             row = (
                 *(record.key, record.agent, record.page, record.node, record.sample, record.model, record.kind),
-                *(pack(request), record.status, pack(response), _clean(scrub(record.error))),
+                *(pack(request), record.status, pack(response), _clean(scrub(record.error)) if record.error else ""),
                 *(record.prompt_tokens, record.completion_tokens, record.cost, record.latency, record.attempts),
-                *(record.at or time.time(), barrier),
+                record.at or time.time(),
             )
-            if old:
+            if db.execute(_INSERT, row).rowcount == 0 and self._superseded(db, record):
                 db.execute("DELETE FROM calls WHERE key = ?", (record.key,))
-            db.execute(f"INSERT INTO calls({_COLUMNS}, barrier) VALUES ({', '.join('?' * len(row))})", row)
+                db.execute(_INSERT, row)
+
+    def _superseded(self, db: sqlite3.Connection, record: CallRecord) -> bool:
+        """Whether a recorded failure of the open page gives way to this record; False where it says the same already."""
+        request, status, response, barrier = db.execute(
+            "SELECT request, status, response, barrier FROM calls WHERE key = ?", (record.key,)
+        ).fetchone()
+        same_request = canonical(self._expand(request)) == canonical(record.request)
+        if same_request and status == record.status and canonical(loads(response)) == canonical(record.response):
+            return False
+        if same_request and status in FAILURES and barrier == self._barrier():
+            return True
+        what = f"an answer ({status})" if same_request else "another request"
+        raise CallConflict(
+            f"call {record.key} (agent {record.agent or '-'}, page {record.page}, node {record.node or '-'}) is already "
+            f"recorded with {what}",
+            "make keys of place and content (agent, page, node, sample, request), and ask the cassette first",
+        )
 
     def all(
         self,

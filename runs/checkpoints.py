@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .errors import CorruptRun
-from .jsonform import PACK_FROM, content_hash
+from .jsonform import PACK_FROM, content_hash, deflate
 from .log import LogFile
 
 
@@ -44,7 +44,7 @@ class Row:
 
 def squeeze(data: bytes) -> bytes:
     """Bytes in their stored form: a mark, then the bytes plain or by zlib."""
-    if len(data) >= PACK_FROM and len(small := zlib.compress(data, 6)) < len(data):
+    if len(data) >= PACK_FROM and len(small := deflate(data)) < len(data):
         return b"z" + small
     return b"=" + data
 

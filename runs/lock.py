@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
 
-from .errors import RunInUse
+from .errors import NotWritable, RunInUse
 
 try:
     import fcntl
@@ -19,13 +20,22 @@ PATIENCE = 0.3
 
 
 class RunLock:
-    """The right to write a run, held until `release` or the end of the process. Raises `RunInUse` where it is taken.
+    """The right to write a run, held until `release` or the end of the process. Raises `RunInUse` where it is taken,
+    `NotWritable` where the folder cannot be written.
 
     The file stays behind (removing it would let two processes hold locks on two files of one name).
     """
 
     def __init__(self, folder: Path) -> None:
-        self._fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            raise NotWritable(
+                f"the run {folder} cannot be written here ({error.strerror})",
+                "open it for reading (Run.open(path)), or copy it to where you may write",
+            ) from None
         deadline = time.monotonic() + PATIENCE
         while fcntl is not None:
             try:

@@ -19,6 +19,7 @@ APPLICATION_ID = 0x52434C50
 """Marks the file as a RecLoop log ("RCLP") in its header."""
 VERSION = 1
 """The schema's version (SQLite's `user_version`)."""
+_READ_ONLY_DISK = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 CHUNK = 512
 """Rows read at a time by streaming readers: a reader never holds the file, or the rows, longer than that."""
 KNOWN_TEXTS = 20_000
@@ -64,19 +65,13 @@ class LogFile:
         check_header(self.path)
         with self.translated():
             self.db = _connect(self.path, "rw" if write else "ro")
-            if write:
-                self._pragmas()
-                self._check_pages()
-            else:
-                try:
-                    self.db.execute("SELECT count(*) FROM meta").fetchone()
-                except sqlite3.OperationalError as error:
-                    if _code(error) not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-                        raise
-                    # A read-only disk cannot hold the index of a WAL; nobody can be writing there either.
-                    self.db.close()
-                    self.db = _connect(self.path, "ro&immutable=1")
-                    self.db.execute("SELECT count(*) FROM meta").fetchone()
+            try:
+                # Once more through SQLite: its WAL may hold a newer header than the file.
+                _check_marks(self.path, self._pragma("application_id"), self._pragma("user_version"))
+                self._ready() if write else self._readable()
+            except BaseException:
+                self.db.close()
+                raise
 
     @staticmethod
     def create(folder: Path) -> None:
@@ -93,18 +88,33 @@ class LogFile:
         finally:
             db.close()
 
-    def _pragmas(self) -> None:
+    def _pragma(self, name: str) -> int:
+        try:
+            return self.db.execute(f"PRAGMA {name}").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _READ_ONLY_DISK:
+                raise
+            return {"application_id": APPLICATION_ID, "user_version": VERSION}[name]  # as the file's own header says
+
+    def _ready(self) -> None:
         # NORMAL: after a killed process nothing committed is missing; after a power cut the last commits may be, but
         # the file is whole.
-        self.db.execute("PRAGMA journal_mode = WAL")
-        self.db.execute("PRAGMA synchronous = NORMAL")
-        self.db.execute("PRAGMA foreign_keys = OFF")
-        self.db.execute("PRAGMA cache_size = -16000")
-
-    def _check_pages(self) -> None:
+        for setting in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -16000"):
+            self.db.execute(f"PRAGMA {setting}")
         found = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise _corrupt(self.folder, found)
+
+    def _readable(self) -> None:
+        try:
+            self.db.execute("SELECT count(*) FROM meta").fetchone()
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _READ_ONLY_DISK:
+                raise
+            # A read-only disk cannot hold the index of a WAL; nobody can be writing there either.
+            self.db.close()
+            self.db = _connect(self.path, "ro&immutable=1")
+            self.db.execute("SELECT count(*) FROM meta").fetchone()
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -177,17 +187,21 @@ def check_header(path: Path) -> None:
     def field(at: int, length: int = 4) -> int:
         return int.from_bytes(head[at : at + length], "big")
 
-    if field(68) != APPLICATION_ID:
-        raise NotARun(f"{path} is an SQLite file of another program", "give the folder of a run")
-    if field(60) != VERSION:
-        raise OtherVersion(
-            f"{path} has log version {field(60)}; this RecLoop reads version {VERSION}", "use the RecLoop that wrote it"
-        )
+    _check_marks(path, field(68), field(60))
     page = field(16, 2)
     expected = field(28) * (65536 if page == 1 else page)
     wal = path.with_name(f"{LOG}-wal")
     if size < expected and not (wal.exists() and wal.stat().st_size):
         raise _corrupt(path.parent, f"{LOG} is cut short: {size:,} of {expected:,} bytes")
+
+
+def _check_marks(path: Path, application: int, version: int) -> None:
+    if application != APPLICATION_ID:
+        raise NotARun(f"{path} is an SQLite file of another program", "give the folder of a run")
+    if version != VERSION:
+        raise OtherVersion(
+            f"{path} has log version {version}; this RecLoop reads version {VERSION}", "use the RecLoop that wrote it"
+        )
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

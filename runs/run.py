@@ -6,12 +6,13 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .calls import Cassette
-from .errors import BarrierOrder, NotARun, NotWritable, PrunedAway
+from .errors import BarrierOrder, DiskFull, NotARun, NotWritable, PrunedAway
 from .jsonform import Packed, content_hash, dumps, loads, pack
 from .kinds import volatile_of
 from .lock import LOCK, RunLock
@@ -31,7 +32,7 @@ class Run:
 
     Made by `Run.create` or `Run.open`. One writer at a time; readers as many as like, also while it is written.
     A context manager: leaving it closes the run; an error that leaves through it marks a running run `failed`
-    (`paused` where it was interrupted or cancelled).
+    (`paused` where it was interrupted or cancelled, or the disk was full).
     """
 
     def __init__(self, path: Path, manifest: Manifest, log: LogFile, lock: RunLock | None) -> None:
@@ -271,9 +272,10 @@ class Run:
     ) -> None:
         try:
             if kind is not None and self.writable and self.status == "running":
-                stopped = issubclass(kind, KeyboardInterrupt | SystemExit | asyncio.CancelledError)
-                # The type only: a message may quote a credential.
-                self.set_status("paused" if stopped else "failed", "interrupted" if stopped else kind.__name__)
+                stopped = issubclass(kind, KeyboardInterrupt | SystemExit | asyncio.CancelledError | DiskFull)
+                with suppress(DiskFull, OSError):  # what went wrong first is what the caller must hear of
+                    # The type only: a message may quote a credential.
+                    self.set_status("paused" if stopped else "failed", kind.__name__)
         finally:
             self.close()
 

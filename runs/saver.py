@@ -142,8 +142,8 @@ class LogSaver(BaseCheckpointSaver[int]):
         """Checkpoints, newest first within a thread; `filter` by metadata, `before` another checkpoint."""
         thread, ns, only = None, None, None
         if config:
-            thread, ns = config["configurable"]["thread_id"], config["configurable"].get("checkpoint_ns")
-            only = get_checkpoint_id(config)
+            where = config.get("configurable", {})
+            thread, ns, only = where["thread_id"], where.get("checkpoint_ns"), where.get("checkpoint_id")
         end = get_checkpoint_id(before) if before else None
         found = 0
         for place in self._places(thread, ns):
@@ -312,8 +312,8 @@ class _NotAllowed(Exception):
 
 
 def _place(config: RunnableConfig) -> tuple[str, str, str | None]:
-    where = config["configurable"]
-    return str(where["thread_id"]), where.get("checkpoint_ns", ""), get_checkpoint_id(config)
+    where = config.get("configurable", {})
+    return str(where["thread_id"]), where.get("checkpoint_ns", ""), where.get("checkpoint_id")
 
 
 def _config(thread: str, ns: str, id: str) -> RunnableConfig:
