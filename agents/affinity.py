@@ -50,10 +50,10 @@ def _standard(values: FloatArray) -> FloatArray:
     return (values - values.mean()) / spread if spread > 1e-12 else np.zeros_like(values)
 
 
-def reference_items(popularity: FloatArray, n: int, seed: int) -> IntArray:
+def reference_items(popularity: npt.ArrayLike, n: int, seed: int) -> IntArray:
     """Up to n items to standardise and calibrate on: drawn without replacement by the square root of popularity, so that
     neither the head nor the tail of a catalogue alone decides. Ascending positions."""
-    weight = np.sqrt(popularity.astype(np.float64) + 1e-9)
+    weight = np.sqrt(np.asarray(popularity, dtype=np.float64) + 1e-9)
     # Exponential clocks: the first n to ring are a weighted draw without replacement (Efraimidis and Spirakis 2006).
     clock = -np.log1p(-uniforms(seed, "reference items", np.arange(len(weight)))) / weight
     return np.sort(np.argsort(clock, kind="stable")[:n])

@@ -23,8 +23,8 @@ from .randomness import bits, keys, shuffled
 if TYPE_CHECKING:
     from ..data import Dataset
 
-NEAR = 20
-"""A negative is drawn from this many free items whose popularity is nearest."""
+NEAR_SHARE, NEAR_LEAST, NEAR_MOST = 0.05, 3, 20
+"""A negative is drawn from this share of the free items, those whose popularity is nearest, within these bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ def _draw(
     candidates = np.flatnonzero(free)
     order = bits(seed, "calibration negatives", user, item_keys[candidates])
     candidates = candidates[np.argsort(order, kind="stable")]
+    n_near = max(NEAR_LEAST, min(NEAR_MOST, int(NEAR_SHARE * len(candidates))))
     level = np.log1p(popularity[candidates].astype(np.float64))
     taken = np.zeros(len(candidates), dtype=bool)
     negatives: list[str] = []
@@ -80,7 +81,7 @@ def _draw(
         # The positive's own row is left out of its count: a negative has no row of this user either.
         distance = np.abs(level - np.log1p(popularity[position] - 1.0))
         distance[taken] = np.inf
-        near = np.argsort(distance, kind="stable")[:NEAR]
+        near = np.argsort(distance, kind="stable")[:n_near]
         near = near[np.isfinite(distance[near])]
         if not len(near):
             break

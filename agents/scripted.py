@@ -132,7 +132,7 @@ class ScriptedPopulation:
         self.activity = np.array([p.activity for p in personas], dtype=np.int64)
         self._conformity = np.array([p.conformity or MIDDLE for p in personas], dtype=np.int64)
         self._diversity = np.array([p.diversity or MIDDLE for p in personas], dtype=np.int64)
-        reference = reference_items(train.popularity().astype(np.float64), config.reference, seed)
+        reference = reference_items(train.popularity(), config.reference, seed)
         if truth is not None and (len(truth.users), len(truth.items)) != (len(personas), len(train.items)):
             raise ValueError(
                 f"the planted truth is for {len(truth.users)} users and {len(truth.items)} items, "
@@ -182,7 +182,7 @@ class ScriptedPopulation:
 
         -1 in `items` is an empty place. Raises `ValueError` for arrays that do not fit together or positions outside.
         """
-        who, what, place, when = self._checked(users, page, items, shown_at)
+        who, when, what, place = self._checked(users, page, items, shown_at)
         shown = what >= 0
         items_ = np.where(shown, what, 0)
         config = self.config
