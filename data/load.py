@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
+
+import numpy as np
 
 from .catalogue import ItemTable
 from .clean import Cleaned, clean
-from .dataset import FEEDBACKS, Dataset
+from .dataset import FEEDBACKS, Dataset, Feedback
 from .errors import DataError, near
 from .interactions import Interactions, core_rows
 from .items import item_table
@@ -108,14 +111,21 @@ def _assemble(
         _refuse(report, feedback)
     name = pieces.name or path.name.split(".")[0]
     scale = cleaned.scale if feedback == "rating" else None
-    kind = next(known for known in FEEDBACKS if known == feedback)
-    return Dataset(cleaned.users, cleaned.items, catalogue, cleaned.log, kind, scale, name, pieces.licence, report)  # type: ignore[arg-type]
+    return Dataset(
+        cleaned.users,
+        cleaned.items,
+        catalogue,
+        cleaned.log,
+        cast(Feedback, feedback),
+        scale,
+        name,
+        pieces.licence,
+        report,
+    )
 
 
 def _core(cleaned: Cleaned, k: int, name: str) -> Cleaned:
     """The k-core before the item table is made, so that only the titles that stay are worked on."""
-    import numpy as np
-
     log = cleaned.log.take(core_rows(cleaned.log.user, cleaned.log.item, k))
     if not len(log):
         raise DataError(f"the {k}-core of {name} is empty", "ask for a smaller core, or core=0 for all rows")

@@ -84,7 +84,7 @@ def find_dataset(name_or_path: str | os.PathLike[str]) -> Path:
         f"known names: {', '.join(names)}",
         "or give the path of a CSV, TSV or Parquet file, a MovieLens folder, a .inter file",
     ]
-    if close := near(text, [*names, *_ORIGINS]):
+    if text not in _ORIGINS and (close := near(text, [*names, *_ORIGINS])):
         hint.insert(0, close)
     if text in _ORIGINS:
         where = f"the folder {VARIABLE} points to" if folder is None else str(folder)
