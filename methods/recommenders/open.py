@@ -52,7 +52,8 @@ def open_recommender(
         from .load_object import load_object
         from .python_object import adapt
 
-        return adapt(load_object(text), text, seed, config)
+        # A folder says where this machine keeps the file; the name in tables and logs should not.
+        return adapt(load_object(text), text.replace("\\", "/").rpartition("/")[2], seed, config)
     if text.lower() in BASELINES:
         module, name = BASELINES[text.lower()]
         baseline = getattr(import_module(module, __package__), name)

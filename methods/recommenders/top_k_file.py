@@ -61,7 +61,7 @@ class TopKFile(OwnRecommender):
     """
 
     lists: dict[UserId, list[tuple[ItemId, float]]]
-    """Each user's items with scores, best first. A rank r is kept as the score 1 / r where r >= 1, else -r."""
+    """Each user's items with scores, best first. A rank r is kept as the score 1 / r where r >= 1, else 2 - r."""
 
     def __init__(self, path: str | Path, config: TopKFileConfig | None = None) -> None:
         self.path, self.config = Path(path).expanduser(), config or TopKFileConfig()
@@ -127,7 +127,7 @@ def read_rows(path: Path, config: TopKFileConfig) -> Iterator[tuple[int, Row]]:
                 worth = float(record[columns["score"]])
             elif "rank" in columns:
                 rank = float(record[columns["rank"]])
-                worth = 1.0 / rank if rank >= 1 else 1.0 - rank
+                worth = 1.0 / rank if rank >= 1 else 2.0 - rank
             else:
                 order += 1.0
                 worth = 1.0 / order
