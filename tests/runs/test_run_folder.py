@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import closing
 from datetime import date, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -443,3 +444,15 @@ def test_every_error_of_a_run_says_what_to_do(tmp_path):
     what, step = str(caught.value).split("\n")
     assert "manifest.json" in what
     assert step.startswith("  `recloop runs list`")
+
+
+def test_the_documented_examples_run(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "runs.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    check = "\nwith Run.open(run.path) as again:\n    assert again.table('likes').to_pylist()[2] == {'agent': 'u1', 'item': '42'}"
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks) + check], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(blocks) == 2
+    assert re.fullmatch(r"recloop-runs/[\d-]+-try [0-9a-f]{64}\n", done.stdout)

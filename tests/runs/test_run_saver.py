@@ -303,3 +303,32 @@ def test_an_interrupt_inside_a_subgraph_survives_reopening(path):
         run.commit(0)
     with Run.open(path, write=True) as run:
         assert inner_graph(run.saver()).invoke(Command(resume=41), thread("a"))["n"] == 42
+
+
+def delta_graph(saver) -> Any:
+    from langgraph.channels import DeltaChannel
+
+    def joined(value, writes):
+        return [*(value or []), *(each for write in writes for each in write)]
+
+    class Log(TypedDict, total=False):
+        log: Annotated[list[int], DeltaChannel(joined, snapshot_frequency=1000)]
+
+    graph = StateGraph(Log)
+    for name in ("one", "two"):
+        graph.add_node(name, cast("Any", lambda state: {"log": [len(state.get("log", []))]}))
+    graph.add_edge(START, "one")
+    graph.add_edge("one", "two")
+    graph.add_edge("two", END)
+    return graph.compile(checkpointer=saver)
+
+
+@pytest.mark.parametrize("durability", ["sync", "exit"])
+def test_a_channel_kept_as_changes_keeps_the_checkpoints_it_is_rebuilt_from(path, durability):
+    for page in range(3):
+        with Run.open(path, write=True) as run:
+            delta_graph(run.saver()).invoke({"log": []}, thread("a"), durability=durability)
+            run.commit(page)
+    prune(path)
+    with Run.open(path) as run:
+        assert delta_graph(run.saver()).get_state(thread("a")).values == {"log": [0, 1, 2, 3, 4, 5]}
