@@ -1,1 +1,66 @@
-"""Populations of agents before a recommender: the run loop, summaries, reports."""
+"""Populations of agents before a recommender: the run loop, summaries, reports.
+
+    config.py      what a rehearsal is asked to do          policy.py      the recommender in the loop
+    prepare.py     data, split, personas, recommender       population.py  the Mesa model
+    calibrate.py   score mode learns its margins            minds.py       LangGraph agents or scripted users
+    rehearsal.py   start, resume, replay                    forecast.py    what it would cost
+    tables.py      the run's documented tables              summary.py, report.py, charts.py   what came of it
+
+A study (a question asked of rehearsals) is a new file here. The names below are the public face; they load on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ..runs import RunKind, register_kind
+from . import tables as _tables  # noqa: F401  (registers the tables)
+from .config import VOLATILE, SimulateConfig, SimulateError, load_config
+
+if TYPE_CHECKING:
+    from .forecast import Forecast, forecast
+    from .population import Mind, Population, SimUser
+    from .policy import Policy
+    from .prepare import Prepared, prepare
+    from .rehearsal import replay, resume, simulate
+    from .report import write_picture, write_report
+    from .summary import Summary, degenerate, print_summary, summarise
+
+_LAZY = {
+    "Forecast": "forecast",
+    "forecast": "forecast",
+    "Mind": "population",
+    "Policy": "policy",
+    "Population": "population",
+    "Prepared": "prepare",
+    "SimUser": "population",
+    "degenerate": "summary",
+    "prepare": "prepare",
+    "print_summary": "summary",
+    "replay": "rehearsal",
+    "resume": "rehearsal",
+    "simulate": "rehearsal",
+    "summarise": "summary",
+    "Summary": "summary",
+    "write_picture": "report",
+    "write_report": "report",
+}
+
+__all__ = ["SimulateConfig", "SimulateError", "load_config", *_LAZY]  # pyright: ignore[reportUnsupportedDunderAll]
+
+register_kind(
+    RunKind(
+        "simulate",
+        resume="recloop.simulations.rehearsal:resume",
+        replay="recloop.simulations.rehearsal:replay",
+        summary="recloop.simulations.summary:summarise",
+        volatile_config=VOLATILE,
+    )
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

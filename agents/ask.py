@@ -1,0 +1,110 @@
+"""What a user agent needs from whoever answers for it: the `Asker` protocol, its world, and how failed calls surface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..llm.types import Outcome, Place
+from .actions import liked_from
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..data import ItemTable, RatingScale
+    from .actions import Action, ActionSet, Decision, Slate
+    from .personas import Persona
+
+
+class BudgetReached(Exception):
+    """The run's budget refused a call: the page is left open and the run pauses at the last barrier."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What all users of a rehearsal share: the catalogue they see, the scale they rate on, the rules of the page."""
+
+    catalogue: ItemTable
+    scale: RatingScale | None
+    actions: ActionSet
+    seed: int
+    pages: int
+    """Page cap of the rehearsal."""
+    service: str = "a film recommendation service"
+    noun: str = "films"
+    fatigue: float = 1.0
+    """Weight of fatigue, 0 to 1; 0 takes it out of prompts and decisions."""
+    mean_ratings: dict[str, float] | None = None
+    """Item id -> mean rating to display; None hides it (it leaks the answer)."""
+    embed: Callable[[list[str]], np.ndarray] | None = None
+    """Text -> unit row vectors for memory retrieval; None: the built-in hashing embedder."""
+
+    def liked(self, rating: float | None) -> bool:
+        """Whether something taken up was also liked: rated in the top fifth of the scale; without ratings, taking it up is liking it."""
+        if self.scale is None:
+            return True
+        return rating is not None and rating >= liked_from(self.scale)
+
+    def line(self, item: str) -> str:
+        """An item as people see it: title, year, genres; the mean rating only where it is shown on purpose."""
+        text = self.catalogue.text(item)
+        mean = (self.mean_ratings or {}).get(item)
+        return text if mean is None else f"{text} (mean rating {mean:.1f})"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A call that gave no usable answer: counted and kept, never turned into a choice."""
+
+    node: str
+    status: str
+    error: str
+    call: str = ""
+
+    def json(self) -> dict[str, Any]:
+        return {"node": self.node, "status": self.status, "error": self.error[:300], "call": self.call}
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """What a user does with one slate. Without an answer `actions` is empty and `failures` says why."""
+
+    actions: tuple[Action, ...] = ()
+    feeling: str = ""
+    decision: Decision | None = None
+    """Present when the same call decided too (call plan "fused")."""
+    failures: tuple[Failure, ...] = ()
+    call: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A sentence with the call it came from."""
+
+    text: str = ""
+    satisfaction: float | None = None
+    source: str = "model"
+    call: str = ""
+    failures: tuple[Failure, ...] = field(default=())
+
+
+class Asker(Protocol):
+    """Who answers for a user: a model that writes (`GenerateAsker`) or one whose likelihoods are read (`ScoreAsker`).
+
+    No method raises for a model's failure; the result carries it as `failures`. `BudgetReached` is the one exception.
+    """
+
+    async def react(self, user: Persona, slate: Slate, recalled: list[str], state: dict[str, Any]) -> Reaction: ...
+    async def reflect(self, user: Persona, recalled: list[str], state: dict[str, Any], reaction: Reaction) -> Said | None: ...
+    async def decide(
+        self, user: Persona, slate: Slate, recalled: list[str], state: dict[str, Any], reaction: Reaction
+    ) -> tuple[Decision, tuple[Failure, ...]]: ...
+    async def interview(self, user: Persona, memories: list[str], state: dict[str, Any]) -> Said: ...
+
+
+def failure(outcome: Outcome[Any], at: Place) -> Failure:
+    """The outcome of a failed call as something to keep. Raises `BudgetReached` when the budget refused it."""
+    if outcome.status == "budget":
+        raise BudgetReached(outcome.error)
+    return Failure(at.node, outcome.status, outcome.error, outcome.key)

@@ -1,0 +1,194 @@
+"""A small model's likelihoods play the user: it scores, code decides.
+
+Per page, two fixed-order batches. The first holds the persona once, then all shown titles as possible next entries of
+the list of what this person liked, and a verdict question per item; the second holds the same titles after a list that
+is nobody's. What the model says about nobody is subtracted (content-free correction): the difference is how much more
+likely this person makes a title. A calibration fitted on held-in rows turns it into this user's probabilities, and the
+verdicts into ratings. `signal="yesno"` asks instead whether the person would like to watch each item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ..llm.fence import fence
+from ..llm.prompts import Prompt
+from ..llm.types import Model, Outcome, Place, Question
+from .actions import Action, Decision, Slate
+from .ask import Failure, Reaction, Said, World, failure
+from .ask_generate import load_prompts, one_line
+from .calibration import Calibration, RatingCalibration
+from .fatigue import fatigue_at
+from .personas import Persona
+from .randomness import uniform
+from .satisfaction import exit_probability, satisfaction_text
+
+NODES = ("score_user", "score_watch", "score_rate", "say")
+
+Signal = Literal["title", "yesno"]
+
+WATCH_LABELS = (" Yes", " No")
+VERDICTS = (" terrible", " bad", " okay", " good", " great")
+"""Labels of the verdict question, worst first; read as equally spaced positions 0 to 1, then mapped to the user's own ratings."""
+
+ENTRY = "\n-"
+"""What comes before the next title of the list of liked ones."""
+CONTENT_FREE = "a film"
+LIKED_SHOWN = 12
+MEMORY_CHARS = 240
+
+
+@dataclass(frozen=True)
+class ItemScores:
+    """Corrected readings of one item. `margin`: how much more likely this person makes it than nobody in particular (nats;
+    with "yesno" log-odds of yes). `verdict`: expected verdict in 0..1. `raw_margin`: before the correction."""
+
+    margin: float
+    verdict: float
+    raw_margin: float
+
+
+class ScoreReader:
+    """Builds the scoring batches of some items for one user and reads their answers. Pure but for the model calls."""
+
+    def __init__(
+        self, model: Model, world: World, prompts: Mapping[str, Prompt] | None = None, signal: Signal = "title"
+    ) -> None:
+        self.model, self.world, self.signal = model, world, signal
+        self.prompts = dict(prompts) if prompts is not None else load_prompts({}, NODES)
+
+    def prompt(self, user: Persona | None, recalled: Sequence[str] = ()) -> str:
+        """The shared beginning: tastes, what was recalled (cut short: a small model reads little), liked titles.
+        None: the same about nobody, the content-free prompt."""
+        liked = [] if user is None else [one_line(self.world.catalogue.title(i)) for i in user.liked[:LIKED_SHOWN]]
+        memories = one_line(" ".join(recalled))[:MEMORY_CHARS]
+        return _text(
+            self.prompts["score_user"].render(
+                tastes="" if user is None else "\n".join(user.tastes),
+                liked="\n".join(f"- {title}" for title in liked or [CONTENT_FREE]),
+                memories=f"Earlier on this visit: {memories}" if memories else "",
+            )
+        )
+
+    def questions(self, items: Sequence[str]) -> list[Question]:
+        """With "title": all titles as next entries of the list, then a verdict question per item. With "yesno": a watch and
+        a verdict question per item. The content-free ones come last."""
+        lines = [*(one_line(self.world.line(item)) for item in items), CONTENT_FREE]
+        watch = [Question("\n" + _text(self.prompts["score_watch"].render(item=line)), WATCH_LABELS) for line in lines]
+        rate = [Question("\n" + _text(self.prompts["score_rate"].render(item=line)), VERDICTS) for line in lines]
+        return [*(self._titles(items) if self.signal == "title" else watch), *rate]
+
+    def _titles(self, items: Sequence[str]) -> list[Question]:
+        return [Question(ENTRY, tuple(" " + one_line(self.world.catalogue.title(item)) for item in items))]
+
+    async def read(
+        self, user: Persona, items: Sequence[str], *, at: Place, recalled: Sequence[str] = ()
+    ) -> tuple[Outcome[list[list[float]]], list[ItemScores]]:
+        """The outcome of the page's call (or of the one that failed) and one `ItemScores` per item (none where one failed)."""
+        outcome = await self.model.score(self.prompt(user, recalled), self.questions(items), at=at)
+        if not outcome.ok or outcome.value is None:
+            return outcome, []
+        if self.signal == "yesno":
+            own = [yes - no for yes, no in outcome.value[: len(items) + 1]]
+            free = [own[-1]] * len(items)
+        else:
+            own = outcome.value[0]
+            prior = await self.model.score(self.prompt(None), self._titles(items), at=at.at(f"{at.node}/nobody"))
+            if not prior.ok or prior.value is None:
+                return prior, []
+            free = prior.value[0]
+        verdicts = expected_verdicts(outcome.value[-len(items) - 1 :])
+        return outcome, [
+            ItemScores(margin=a - b, verdict=v, raw_margin=a)
+            for a, b, v in zip(own, free, verdicts, strict=False)  # own holds the content-free one too
+        ]
+
+
+def expected_verdicts(values: Sequence[Sequence[float]]) -> list[float]:
+    """Expected verdict (0..1) of each item from log-probabilities (items + 1, labels), the content-free row last.
+
+    The content-free log-probabilities are subtracted before the labels are weighed: a model that says "good" of
+    everything then says nothing.
+    """
+    rows = np.asarray(values, dtype=np.float64)
+    weights = rows[:-1] - rows[-1]
+    weights = np.exp(weights - weights.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    return (weights @ np.linspace(0.0, 1.0, rows.shape[1])).tolist()
+
+
+class ScoreAsker:
+    """Plays users by likelihood: margins from `ScoreReader`, probabilities from a calibration, chance from (seed, user, page, item)."""
+
+    def __init__(
+        self,
+        reader: ScoreReader,
+        calibration: Calibration,
+        ratings: RatingCalibration | None,
+        *,
+        say: bool = False,
+    ) -> None:
+        self.reader, self.world = reader, reader.world
+        self.calibration, self.ratings, self.say = calibration, ratings, say
+
+    async def react(self, user: Persona, slate: Slate, recalled: list[str], state: dict[str, Any]) -> Reaction:
+        at = Place(user.user, slate.page, "score")
+        shown = slate.as_shown()
+        outcome, scores = await self.reader.read(user, [e.item for e in shown], at=at, recalled=recalled)
+        if not scores:
+            return Reaction(failures=(failure(outcome, at),), call=outcome.key)
+        positive, passing = self.world.actions.positive, self.world.actions.negative
+        actions = []
+        for exposure, score in zip(shown, scores, strict=True):
+            p = float(self.calibration.probability(user.user, score.margin))
+            chosen = uniform(self.world.seed, "watch", user.user, slate.page, exposure.item) < p
+            rating = None
+            if chosen and positive.wants_rating and self.ratings is not None:
+                rating = self.ratings.rate(user.user, score.verdict)
+            actions.append(
+                Action(
+                    item=exposure.item,
+                    action=positive.name if chosen else passing.name,
+                    rating=rating,
+                    liked=chosen and self.world.liked(rating),
+                    margin=score.margin,
+                    probability=p,
+                    call=outcome.key,
+                )
+            )
+        return Reaction(actions=tuple(actions), call=outcome.key)
+
+    async def reflect(self, user: Persona, recalled: list[str], state: dict[str, Any], reaction: Reaction) -> Said | None:
+        chosen = sum(self.world.actions[a.action].positive for a in reaction.actions)
+        text = satisfaction_text(state["satisfaction"], chosen, len(reaction.actions))
+        return Said(text, source="code", call=reaction.call)
+
+    async def decide(
+        self, user: Persona, slate: Slate, recalled: list[str], state: dict[str, Any], reaction: Reaction
+    ) -> tuple[Decision, tuple[Failure, ...]]:
+        fatigue = min(1.0, self.world.fatigue * fatigue_at(slate.page, user.activity))
+        p = exit_probability(state["satisfaction"], fatigue, user.activity)
+        leaves = uniform(self.world.seed, "exit", user.user, slate.page) < p
+        reason = f"chance of leaving {p:.2f} (satisfaction {state['satisfaction']:.1f}, fatigue {fatigue:.2f})"
+        return Decision(not leaves, reason, state["satisfaction"], fatigue, call=reaction.call, source="code"), ()
+
+    async def interview(self, user: Persona, memories: list[str], state: dict[str, Any]) -> Said:
+        satisfaction = float(max(1, min(10, round(state["satisfaction"]))))
+        if not self.say:
+            return Said(f"Computed from {state['watched']} chosen items.", satisfaction, source="code")
+        at = Place(user.user, state["page"], "say")
+        watched = "\n".join(memories) or "nothing"
+        messages = self.reader.prompts["say"].render(watched=fence(watched, "watched"), satisfaction=f"{satisfaction:g}")
+        outcome = await self.reader.model.complete(messages, at=at, temperature=0.0, max_tokens=32)
+        if not outcome.ok:
+            return Said("", satisfaction, source="code", call=outcome.key, failures=(failure(outcome, at),))
+        return Said(one_line(str(outcome.value))[:200], satisfaction, call=outcome.key)
+
+
+def _text(messages: Sequence[Mapping[str, Any]]) -> str:
+    """A raw-text prompt: the file's body without a chat around it."""
+    return str(messages[-1]["content"]).strip()

@@ -1,0 +1,168 @@
+"""The five steps of one agent-page. Each is data in, data out: state and context in, changed channels out.
+
+The same functions run as one graph node (fast path) or as five (debugger). Nothing here draws from a shared random
+stream or reads a clock: chance comes from (seed, user, page), time is the page counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .actions import Action, Decision, Slate
+from .ask import Asker, Reaction, World
+from .fatigue import fatigue_at
+from .memory import Memory
+from .personas import Persona
+from .satisfaction import next_satisfaction
+from .user_state import START_SATISFACTION, UserState
+
+GIVE_UP_AFTER = 3
+"""Pages in a row without a usable answer after which a user is taken out, so that a broken model does not browse for ever."""
+
+RECALL_PAGES = "what was shown and watched on earlier pages"
+RECALL_FEELING = "how satisfied with the recommendations so far"
+
+
+@dataclass(frozen=True)
+class UserContext:
+    """What a step may look at and never changes: the persona, the shared world, and who answers."""
+
+    persona: Persona
+    world: World
+    asker: Asker
+
+
+def _memory(state: Mapping[str, Any], context: UserContext) -> Memory:
+    return Memory.from_json(state.get("memory") or {}, embed=context.world.embed)
+
+
+async def observe(state: Mapping[str, Any], context: UserContext) -> dict[str, Any]:
+    """See the slate and recall what bears on it."""
+    memory, slate = _memory(state, context), Slate.from_json(state["slate"])
+    recalled = memory.retrieve(RECALL_PAGES, page=slate.page)
+    record = {
+        "exposures": [e.json() for e in slate.exposures],
+        "recalled": [{"id": r.id, "text": r.text, "score": round(r.score, 6)} for r in recalled],
+        "actions": [],
+        "memories": [],
+        "failures": [],
+    }
+    return {"memory": memory.json(), "record": record}
+
+
+async def react(state: Mapping[str, Any], context: UserContext) -> dict[str, Any]:
+    """Choose an action for every exposed item (Agent4Rec section 3.3)."""
+    slate, record = Slate.from_json(state["slate"]), dict(state["record"])
+    recalled = [r["text"] for r in record["recalled"]]
+    reaction = await context.asker.react(context.persona, slate, recalled, dict(state))
+    record |= {
+        "actions": [a.json() for a in reaction.actions],
+        "feeling": reaction.feeling,
+        "asked": reaction.call,
+        "failures": record["failures"] + [f.json() for f in reaction.failures],
+        "decided": None if reaction.decision is None else reaction.decision.json(),
+    }
+    positive = sum(context.world.actions[a.action].positive for a in reaction.actions)
+    return {
+        "record": record,
+        "watched": state["watched"] + positive,
+        "bad_pages": 0 if reaction.actions else state["bad_pages"] + 1,
+    }
+
+
+def _reaction(record: Mapping[str, Any]) -> Reaction:
+    decided = record.get("decided")
+    return Reaction(
+        actions=tuple(Action.from_json(a) for a in record["actions"]),
+        feeling=record.get("feeling", ""),
+        decision=None if decided is None else Decision.from_json(decided),
+        call=record.get("asked", ""),
+    )
+
+
+async def remember(state: Mapping[str, Any], context: UserContext) -> dict[str, Any]:
+    """Write the page into factual memory: what was shown, what was done, how it was rated."""
+    world, record, page = context.world, dict(state["record"]), state["page"]
+    memory, written = _memory(state, context), list(record["memories"])
+    actions = [Action.from_json(a) for a in record["actions"]]
+    if actions:
+        text = page_memory(page, actions, world)
+        importance = page_importance(actions, context)
+        memory.write("factual", text, page=page, importance=importance)
+        written.append({"kind": "factual", "text": text, "importance": importance, "call": record.get("asked", "")})
+    record["memories"] = written
+    return {"memory": memory.json(), "record": record}
+
+
+async def reflect(state: Mapping[str, Any], context: UserContext) -> dict[str, Any]:
+    """When enough has gathered, turn it into one sentence of feeling (emotional memory) and update satisfaction."""
+    record, page = dict(state["record"]), state["page"]
+    memory, reaction = _memory(state, context), _reaction(state["record"])
+    satisfaction = next_satisfaction(
+        state.get("satisfaction", START_SATISFACTION), reaction.actions, context.world, context.persona
+    )
+    if memory.reflection_due():
+        recalled = memory.retrieve(RECALL_FEELING, page=page)
+        said = await context.asker.reflect(
+            context.persona, [r.text for r in recalled], {**state, "satisfaction": satisfaction}, reaction
+        )
+        if said is not None and said.text:
+            memory.write("emotional", said.text, page=page, importance=memory.reflection_importance())
+            record["memories"] = [
+                *record["memories"],
+                {"kind": "emotional", "text": said.text, "importance": memory.reflection_importance(), "call": said.call},
+            ]
+        if said is not None:
+            record["failures"] = record["failures"] + [f.json() for f in said.failures]
+        memory.reflected()
+    return {"memory": memory.json(), "record": record, "satisfaction": satisfaction}
+
+
+async def decide(state: Mapping[str, Any], context: UserContext) -> dict[str, Any]:
+    """Turn to the next page or leave; the move itself is remembered too."""
+    record, page = dict(state["record"]), state["page"]
+    memory = _memory(state, context)
+    recalled = [r.text for r in memory.retrieve(RECALL_FEELING, page=page)]
+    slate, reaction = Slate.from_json(state["slate"]), _reaction(state["record"])
+    decision, failures = await context.asker.decide(context.persona, slate, recalled, dict(state), reaction)
+    record["failures"] = record["failures"] + [f.json() for f in failures]
+    if state["bad_pages"] >= GIVE_UP_AFTER:
+        decision = decision.replace(next=False, reason=f"no usable answer on {GIVE_UP_AFTER} pages in a row", invalid=True)
+    satisfaction = state["satisfaction"] if decision.satisfaction is None else decision.satisfaction
+    fatigue = context.world.fatigue * fatigue_at(page, context.persona.activity)
+    decision = decision.replace(satisfaction=satisfaction, fatigue=min(1.0, fatigue))
+    text = f"Went on to page {page + 2}." if decision.next else f"Left after page {page + 1}: {decision.reason}"
+    importance = 1 if decision.next else 5
+    memory.write("navigation", text, page=page, importance=importance)
+    record["memories"] = [
+        *record["memories"],
+        {"kind": "navigation", "text": text, "importance": importance, "call": decision.call},
+    ]
+    record["decision"] = decision.json()
+    record.pop("decided", None)
+    return {"memory": memory.json(), "record": record, "satisfaction": satisfaction, "left": not decision.next}
+
+
+STEPS = (observe, react, remember, reflect, decide)
+
+
+def page_memory(page: int, actions: list[Action], world: World) -> str:
+    """One factual record of a page, in the words of the catalogue."""
+    done = [a for a in actions if world.actions[a.action].positive]
+    passed = [a for a in actions if not world.actions[a.action].positive]
+    name = world.catalogue.title
+    rated = [f"{name(a.item)}" + ("" if a.rating is None else f" (rated {a.rating:g})") for a in done]
+    text = f"Page {page + 1}: " + ("chose " + "; ".join(rated) if rated else "chose nothing")
+    return text + ("; passed over " + "; ".join(name(a.item) for a in passed) if passed else "") + "."
+
+
+def page_importance(actions: list[Action], context: UserContext) -> int:
+    """1 to 10: a page matters more the further its ratings lie from what this user usually gives, and if nothing suited."""
+    scale, mean = context.world.scale, context.persona.mean_rating
+    ratings = [a.rating for a in actions if a.rating is not None]
+    if scale is None or mean is None or not ratings:
+        return 3 if any(context.world.actions[a.action].positive for a in actions) else 4
+    surprise = max(abs(r - mean) for r in ratings) / (scale.high - scale.low)
+    return max(1, min(10, 2 + round(12 * surprise)))

@@ -1,0 +1,111 @@
+"""Score mode's first stage: what the model's margins mean for these users, learned from held-in rows only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..agents.ask import failure
+from ..agents.ask_score import ItemScores, ScoreReader
+from ..agents.calibration import Calibration, HeldIn, RatingCalibration, fit_calibration, fit_ratings, target_rate
+from ..agents.calibration_items import CalibrationItems, calibration_sets, withheld_items
+from ..agents.personas import Persona, build_personas
+from ..evaluators import auc, bootstrap_mean
+from ..llm.types import Place
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from .prepare import Prepared
+
+NODE = "calibrate"
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Personas that do not tell the rows they are calibrated on, the two calibrations, and what the report shows of them."""
+
+    personas: list[Persona]
+    watching: Calibration
+    ratings: RatingCalibration | None
+    report: dict[str, Any]
+
+
+async def calibrate(prepared: Prepared, reader: ScoreReader, progress: Progress) -> Calibrated:
+    """One scoring batch per user over held-in liked and popularity-matched unobserved items; then two small fits.
+
+    The liked calibration items are kept out of the persona's texts, so that the prompt does not hold the answer, and
+    stay out for the pages, so that both kinds of prompt are alike.
+    """
+    train, config = prepared.split.train, prepared.config
+    users = [p.user for p in prepared.personas]
+    sets = calibration_sets(train, users, max(1, config.calibration_items // 2), config.seed)
+    personas = build_personas(train, users, withheld=withheld_items(sets))
+    progress.stage("calibrating", len(personas))
+
+    async def one(persona: Persona) -> list[ItemScores]:
+        items = sets[persona.user].items
+        scores: list[ItemScores] = []
+        if items:
+            at = Place(persona.user, -1, NODE)
+            outcome, scores = await reader.read(persona, items, at=at)
+            if not scores:
+                failure(outcome, at)  # raises where the budget is at its end; any other failure leaves this user pooled
+        progress.advance()
+        return scores
+
+    done = await asyncio.gather(*(one(p) for p in personas), return_exceptions=True)
+    read: dict[str, list[ItemScores]] = {}
+    for persona, scores in zip(personas, done, strict=True):
+        if isinstance(scores, BaseException):
+            raise scores
+        read[persona.user] = scores
+    return _fit(prepared, personas, sets, read)
+
+
+def _fit(
+    prepared: Prepared,
+    personas: list[Persona],
+    sets: Mapping[str, CalibrationItems],
+    read: Mapping[str, list[ItemScores]],
+) -> Calibrated:
+    config, train = prepared.config, prepared.split.train
+    held_in: dict[str, HeldIn] = {}
+    for user, scores in read.items():
+        n = len(sets[user].positives)
+        margins = [s.margin for s in scores]
+        held_in[user] = HeldIn(positives=tuple(margins[:n]), negatives=tuple(margins[n:]))
+    targets = {p.user: target_rate(p.activity, *config.watch_rate) for p in personas}
+    watching = fit_calibration(held_in, {p.user: p.activity for p in personas}, targets=targets)
+    ratings = None
+    if train.scale is not None:
+        verdicts = {u: [s.verdict for s in scores[: len(sets[u].positives)]] for u, scores in read.items()}
+        ratings = fit_ratings(verdicts, {u: sets[u].ratings if read[u] else () for u in read}, train)
+    raw = np.array([s.raw_margin for scores in read.values() for s in scores])
+    per_user = [
+        auc([1] * len(h.positives) + [0] * len(h.negatives), h.margins)
+        for h in held_in.values()
+        if h.positives and h.negatives
+    ]
+    area = bootstrap_mean(per_user, seed=config.seed) if per_user else None
+    report = {
+        "slope": watching.slope,
+        "signal": watching.signal,
+        "auc": None if area is None else area.mean,
+        "auc_low": None if area is None else area.low,
+        "auc_high": None if area is None else area.high,
+        "n": watching.n,
+        "target": targets,
+        "intercepts": watching.intercepts,
+        "raw_margin_quantiles": np.quantile(raw, [0, 0.25, 0.5, 0.75, 1]).tolist() if len(raw) else [],
+        "uncalibrated_rate": float(np.mean(raw > 0)) if len(raw) else None,
+        "positive_margins": [m for h in held_in.values() for m in h.positives],
+        "negative_margins": [m for h in held_in.values() for m in h.negatives],
+        "rating_spearman": None if ratings is None else ratings.spearman,
+        "rating_n": 0 if ratings is None else ratings.n,
+    }
+    return Calibrated(personas, watching, ratings, report)
+

@@ -1,0 +1,121 @@
+"""What a rehearsal is asked to do: one validated model behind the flags, the TOML file and the run's manifest."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
+
+DEFAULT_MODEL = "local/smollm2"
+
+Mode = Literal["auto", "generate", "score"]
+Plan = Literal["fused", "faithful"]
+
+
+class SimulateError(Exception):
+    """A rehearsal that cannot start or go on; the message says what to do next."""
+
+
+class SimulateConfig(BaseModel):
+    """One rehearsal: whose users, before which recommender, asked by which model, for how long."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str = "movietweetings"
+    """A known data set's name or a path."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Role -> column, for tables with names of their own (user, item, rating, time, title, genres)."""
+    strict: bool = False
+    """Refuse a data set with broken rows instead of skipping and counting them."""
+    core: int | None = None
+    """k-core: keep users and items with at least this many rows (None: the data set's default)."""
+    recommender: str = "ease"
+    """A baseline's name, `module:object`, `file.py:object`, an HTTP endpoint, or a top-k file."""
+    model: str = DEFAULT_MODEL
+    """`local/smollm2`, `local:FILE.gguf`, `openai/NAME`, `http://HOST/v1#NAME`, any LiteLLM `provider/NAME`, or `scripted`."""
+    base_url: str | None = None
+    """Endpoint of an `openai/...` model, where it is not OpenAI's own."""
+    mode: Mode = "auto"
+    """`generate`: the model writes a structured answer. `score`: the model's log-probabilities are read and code decides.
+    `auto`: score for plumbing-grade local models, generate for all others."""
+    plan: Plan = "fused"
+    """`fused`: one structured answer a page. `faithful`: Agent4Rec's own sequence of calls."""
+    users: PositiveInt = 10
+    pages: PositiveInt = 3
+    page_size: PositiveInt = 4
+    seed: int = 0
+    split: Literal["user_time", "random", "leave_last", "global_time"] = "user_time"
+    test: float = Field(default=0.2, ge=0.0, lt=1.0)
+    """Share of rows held out of everything a user or the recommender is built from."""
+    shuffle_slots: bool = True
+    """Show the slate in an order drawn per page, so that a model's position bias is not mistaken for taste."""
+    show_mean: bool = False
+    """Show each item's mean rating. Off: it leaks the answer (ratings then follow the displayed mean)."""
+    fatigue: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Weight of fatigue; 0 takes it out of prompts and of exits (its hint otherwise shapes the exit histogram)."""
+    refit_every: int = Field(default=0, ge=0)
+    """Refit the recommender on what was watched every k pages; 0 keeps it frozen."""
+    tastes: Literal["genres", "llm"] = "genres"
+    """Who summarises a user's tastes: a deterministic count of genres and words, or the model."""
+    calibration_items: PositiveInt = 8
+    """Held-in items per user (half liked, half unobserved) from which score mode learns the model's margins."""
+    watch_rate: tuple[float, float] = (0.25, 0.55)
+    """Score mode: expected watch rate of the least and the most active group. A choice, not a measurement."""
+    signal: Literal["title", "yesno"] = "title"
+    """Score mode: what tells how well an item suits. `title`: how much more likely this person's list makes its title.
+    `yesno`: the log-odds of yes when asked whether they would watch it."""
+    say: bool = False
+    """Score mode: let the model add one short sentence at the exit interview (code decides everything else)."""
+    prompts: dict[str, str] = Field(default_factory=dict)
+    """Node -> file: replaces a prompt of the user agent (`react`, `page`, `decide`, `reflect`, `interview`, ...)."""
+    actions: str = "films"
+    """The action set: `films`, `shop`, or `module:object` naming an `ActionSet`."""
+    budget: str = ""
+    """Hard limits, e.g. `usd=1,calls=500`. The run pauses at a page barrier when one would be overshot."""
+    concurrency: PositiveInt = 64
+    timeout: float = Field(default=60.0, gt=0)
+    """Seconds one call to the model may take."""
+    name: str = "simulate"
+
+    @field_validator("watch_rate")
+    @classmethod
+    def _rates(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] <= value[1] < 1:
+            raise ValueError("watch_rate takes two rates with 0 < low <= high < 1, e.g. [0.25, 0.55]")
+        return value
+
+    @model_validator(mode="after")
+    def _even(self) -> SimulateConfig:
+        if self.calibration_items < 2:
+            raise ValueError("calibration_items must be at least 2 (one liked, one unobserved)")
+        return self
+
+    @property
+    def scripted(self) -> bool:
+        return self.model == "scripted"
+
+
+VOLATILE = frozenset({"concurrency", "budget", "timeout", "name", "base_url"})
+"""Fields that say how a run is carried out, not what it does: left out of its digest."""
+
+
+def load_config(path: Path | None, overrides: dict[str, Any]) -> SimulateConfig:
+    """The TOML file's values under the given flags. Raises `SimulateError` naming each field that is wrong."""
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise SimulateError(f"no such file: {path}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise SimulateError(f"{path} is not valid TOML: {error}") from None
+        values = values.get("simulate", values)
+    values |= overrides
+    try:
+        return SimulateConfig(**values)
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors()]
+        known = ", ".join(SimulateConfig.model_fields)
+        raise SimulateError("the settings do not hold:\n" + "\n".join(lines) + f"\n  fields: {known}") from None

@@ -1,0 +1,123 @@
+"""Everything a rehearsal needs before its first page, derived again in the same way by start, resume and replay."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from ..agents.actions import ACTION_SETS, ActionSet
+from ..agents.ask import World
+from ..agents.personas import Persona, build_personas, sample_users
+from ..data import Dataset, Split, load_dataset
+from ..evaluators import histogram
+from ..methods.recommenders import Recommender, open_recommender
+from .config import SimulateConfig, SimulateError
+from .policy import Policy
+
+SERVICES = {"films": ("a film recommendation service", "films"), "shop": ("an online shop", "products")}
+
+
+@dataclass
+class Prepared:
+    """The parts of one rehearsal, built from its configuration alone (no model call)."""
+
+    config: SimulateConfig
+    data: Dataset
+    split: Split
+    personas: list[Persona]
+    recommender: Recommender
+    policy: Policy
+    world: World
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """What the results are held against: the real ratings and the held-out items of the simulated users."""
+        train, users = self.split.train, [p.user for p in self.personas]
+        levels = [] if train.scale is None else [float(x) for x in train.scale.levels]
+        rows = [train.history(user) for user in users]
+        held = {user: list(self.split.test.history(user).items) for user in users}
+        popularity = train.popularity()
+        return {
+            "dataset": self.data.name,
+            "licence": self.data.licence,
+            "users": len(self.data.users.ids),
+            "items": len(self.data.items.ids),
+            "interactions": len(self.data.log.user),
+            "feedback": self.data.feedback,
+            "scale": None if train.scale is None else [train.scale.low, train.scale.high, train.scale.step],
+            "rating_levels": levels,
+            "real_ratings": _counts([v for h in rows for v in h.values], levels),
+            "real_ratings_all": _counts(train.log.value, levels),
+            "held_out": held,
+            "popularity": {item: int(n) for item, n in zip(train.items.ids, popularity, strict=True)},
+            "titles": {item: train.catalogue.text(item) for item in train.items.ids},
+            "genres": {item: list(train.catalogue.genres(item)) for item in train.items.ids},
+            "recommender": self.config.recommender,
+            "policy": self.policy.policy_id,
+        }
+
+
+def _counts(values: Any, levels: list[float]) -> list[int]:
+    return [int(n) for n in histogram(values, levels)] if levels else []
+
+
+def prepare(config: SimulateConfig) -> Prepared:
+    """Load, split, fit, build personas. Raises `SimulateError` or the parts' own errors, each saying what to do next."""
+    data = load_dataset(config.data, columns=config.columns or None, strict=config.strict, core=config.core)
+    split = data.split(how=config.split, test=config.test, seed=config.seed)
+    try:
+        users = sample_users(split.train, config.users, config.seed)
+    except ValueError as error:  # too few users with enough history
+        raise SimulateError(f"{data.name}: {error}") from None
+    personas = build_personas(split.train, users)
+    recommender = open_recommender(config.recommender, seed=config.seed).fit(split.train)
+    policy = Policy(
+        recommender,
+        split.train,
+        users,
+        page_size=config.page_size,
+        pages=config.pages,
+        seed=config.seed,
+        refit_every=config.refit_every,
+        shuffle_slots=config.shuffle_slots,
+    )
+    return Prepared(config, data, split, personas, recommender, policy, _world(config, split.train))
+
+
+def open_actions(name: str) -> ActionSet:
+    """A shipped action set by name, or one of the user's as `module:object`. Raises `SimulateError`."""
+    if name in ACTION_SETS:
+        return ACTION_SETS[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise SimulateError(f"no action set {name!r}; there are {', '.join(ACTION_SETS)}, or yours as module:object")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SimulateError(f"cannot load the action set {name!r}: {error}") from None
+    if not isinstance(found, ActionSet):
+        raise SimulateError(f"{name} is a {type(found).__name__}; an ActionSet is needed (recloop.agents.ActionSet)")
+    return found
+
+
+def _world(config: SimulateConfig, train: Dataset) -> World:
+    actions = open_actions(config.actions)
+    service, noun = SERVICES.get(config.actions, ("a recommendation service", "items"))
+    means = None
+    if config.show_mean:
+        if train.scale is None:
+            raise SimulateError("show_mean needs ratings, and this data set has none")
+        pairs = zip(train.items.ids, train.mean_rating().tolist(), strict=True)
+        means = {item: mean for item, mean in pairs if mean == mean}  # NaN: an item nobody rated in training
+    return World(
+        catalogue=train.catalogue,
+        scale=train.scale,
+        actions=actions,
+        seed=config.seed,
+        pages=config.pages,
+        service=service,
+        noun=noun,
+        fatigue=config.fatigue,
+        mean_ratings=means,
+    )
