@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from ..llm.fence import fence, plain
 from ..llm.prompts import Prompt
 from ..llm.types import Model, Place
+from .ask import failure
 from .personas import Persona
 from .randomness import shuffled
 
@@ -62,7 +63,7 @@ async def llm_tastes(
 ) -> Persona:
     """The persona with tastes written by `model` from at most n of the user's own titles.
 
-    Never raises for a model's failure: then the deterministic tastes stay and `tastes_source` gives the reason. The call
+    Never raises for a model's failure, `BudgetReached` apart: then the deterministic tastes stay and `tastes_source` gives the reason. The call
     is recorded at Place(user, -1, "tastes").
     """
     lines = taste_lines(persona, data, seed=seed, n=n)
@@ -79,6 +80,7 @@ async def llm_tastes(
     at = Place(persona.user, -1, NODE)
     outcome = await model.complete(messages, schema=Tastes, at=at, temperature=0.2, max_tokens=max_tokens)
     if not outcome.ok or not isinstance(outcome.value, Tastes):
+        failure(outcome, at)  # raises where the budget is at its end: a resumed run must ask, not fall back
         return persona.model_copy(
             update={"tastes_source": f"{persona.tastes_source} ({model.name} failed: {outcome.status})"}
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     """The data sets that `--data NAME` knows; any table or folder works by its path."""
     from ..data import list_datasets
 
-    rows = [entry.json() for entry in list_datasets()]
+    rows = [dataclasses.asdict(entry) for entry in list_datasets()]
     if as_json:
         print_json(rows)
         return
@@ -34,10 +35,8 @@ def describe_(
 ) -> None:
     """Users, items, ratings, time span, and every row that was skipped with its line and reason."""
     from ..data import describe, load_dataset
-    from .simulate import pairs
 
-    mapping = None if columns is None else pairs(columns.split(","), "--columns")
-    facts = describe(load_dataset(data, columns=mapping, core=core, strict=strict))
+    facts = describe(load_dataset(data, columns=columns, core=core, strict=strict))
     if as_json:
         print_json(facts)
         return

@@ -22,11 +22,12 @@ def command(
     import asyncio
     import tempfile
 
-    from ..runs import Run, get_kind
+    from ..runs import Run
     from .bars import Bars
+    from .kinds import kind_of
 
     with Run.open(run) as opened:
-        kind = get_kind(opened.kind)
+        kind = kind_of(opened)
     with tempfile.TemporaryDirectory(prefix="recloop-replay-") as scratch, Bars(quiet=as_json) as bars:
         target = out if out is not None else Path(scratch) / "run"
         before, after = asyncio.run(kind.call("replay", run, out=target, progress=bars))

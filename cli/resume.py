@@ -17,12 +17,13 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Go on from the last page barrier of a paused, killed or failed run. Calls already recorded are not made again."""
-    from ..runs import Run, get_kind
+    from ..runs import Run
     from .bars import Bars
+    from .kinds import kind_of
     from .simulate import conclude, interruptible
 
     with Run.open(run) as opened:
-        kind, status = get_kind(opened.kind), opened.status
+        kind, status = kind_of(opened), opened.status
     if status == "finished":
         console.print(f"{run} is finished already.", markup=False, highlight=False)
     with Bars(quiet=as_json) as bars:

@@ -45,12 +45,14 @@ def list_(root: Annotated[Path, typer.Argument(help="Folder of runs.")] = ROOT, 
 @app.command()
 def show(run: Folder, as_json: Json = False) -> None:
     """The manifest of a run, its tables and its summary."""
-    from ..runs import Run, get_kind, table_specs
+    from ..runs import Run, table_specs
+    from .kinds import kind_of
 
     with Run.open(run) as opened:
+        kind = kind_of(opened)
         manifest = opened.manifest.model_dump(mode="json")
         tables = {name: opened.table(name).num_rows for name in table_specs()}
-        summary = get_kind(opened.kind).call("summary", opened)
+        summary = kind.call("summary", opened)
     if as_json:
         print_json({"manifest": manifest, "tables": tables, "summary": summary})
         return
@@ -100,7 +102,9 @@ def compare(a: Folder, b: Folder, as_json: Json = False) -> None:
     import dataclasses
 
     from ..runs import compare_runs
+    from .kinds import register_kinds
 
+    register_kinds()
     result = compare_runs(a, b)
     if as_json:
         print_json({"same": result.same, **dataclasses.asdict(result)})

@@ -66,11 +66,12 @@ def command(
     """
     import asyncio
 
+    from ..data import parse_columns
     from ..simulations import load_config
 
     given: dict[str, Any] = {
         "data": data,
-        "columns": None if columns is None else pairs(columns.split(","), "--columns"),
+        "columns": None if columns is None else parse_columns(columns),
         "core": core,
         "strict": strict,
         "recommender": recommender,

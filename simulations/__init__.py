@@ -1,9 +1,9 @@
 """Populations of agents before a recommender: the run loop, summaries, reports.
 
     config.py      what a rehearsal is asked to do          policy.py      the recommender in the loop
-    prepare.py     data, split, personas, recommender       population.py  the Mesa model
+    preparation.py data, split, personas, recommender       population.py  the Mesa model
     calibrate.py   score mode learns its margins            minds.py       LangGraph agents or scripted users
-    rehearsal.py   start, resume, replay                    forecast.py    what it would cost
+    rehearsal.py   start, resume, replay                    forecasting.py what it would cost
     tables.py      the run's documented tables              summary.py, report.py, charts.py   what came of it
 
 A study (a question asked of rehearsals) is a new file here. The names below are the public face; they load on first use.
@@ -19,24 +19,24 @@ from . import tables as _tables  # noqa: F401  (registers the tables)
 from .config import VOLATILE, SimulateConfig, SimulateError, load_config
 
 if TYPE_CHECKING:
-    from .forecast import Forecast, forecast
+    from .forecasting import Forecast, forecast
     from .population import Mind, Population, SimUser
     from .policy import Policy
-    from .prepare import Prepared, prepare
+    from .preparation import Prepared, prepare
     from .rehearsal import replay, resume, simulate
     from .report import write_picture, write_report
     from .summary import Summary, degenerate, print_summary, summarise
 
 _LAZY = {
-    "Forecast": "forecast",
-    "forecast": "forecast",
+    "Forecast": "forecasting",
+    "forecast": "forecasting",
     "Mind": "population",
     "Policy": "policy",
     "Population": "population",
-    "Prepared": "prepare",
+    "Prepared": "preparation",
     "SimUser": "population",
     "degenerate": "summary",
-    "prepare": "prepare",
+    "prepare": "preparation",
     "print_summary": "summary",
     "replay": "rehearsal",
     "resume": "rehearsal",

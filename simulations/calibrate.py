@@ -19,7 +19,7 @@ from ..llm.types import Place
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from .prepare import Prepared
+    from .preparation import Prepared
 
 NODE = "calibrate"
 

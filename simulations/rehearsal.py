@@ -23,7 +23,7 @@ from .calibrate import calibrate
 from .config import SimulateConfig, SimulateError
 from .minds import GraphMind, ScriptedMind
 from .population import Mind, PageRecord, Population
-from .prepare import Prepared, prepare
+from .preparation import Prepared, prepare
 from .progress import Progress, Silent
 from .tables import KIND
 
@@ -87,6 +87,8 @@ async def resume(
         config = config.model_copy(update=changes)
         if run.status == "finished":
             return path
+        if changes:
+            run.revise(changes, "resumed with " + ", ".join(f"{k}={v}" for k, v in changes.items()))
         prepared = prepare(config)
         door = await _door(config, api_key=api_key, run=run)
         prompts = prompts_of(config, mode_of(config, door))
@@ -141,10 +143,15 @@ async def _door(
 ) -> Door | None:
     if config.scripted:
         return None
+    budget = Budget.parse(config.budget) if config.budget else None
+    if budget is not None and run is not None:
+        spent = run.calls.totals()
+        tokens = spent.prompt_tokens + spent.completion_tokens
+        budget.resume({"spent": {"calls": spent.attempts, "tokens": tokens, "usd": spent.cost, "seconds": 0.0}})
     return open_model(
         config.model,
         cassette=cassette if run is None else run.calls,
-        budget=Budget.parse(config.budget) if config.budget else None,
+        budget=budget,
         concurrency=config.concurrency,
         timeout=config.timeout,
         api_key=api_key,

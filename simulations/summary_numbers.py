@@ -67,9 +67,14 @@ class Row:
         return f"[{self.shown(self.low)}, {self.shown(self.high)}]"
 
     @property
-    def baseline_text(self) -> str:
+    def baseline_texts(self) -> tuple[str, ...]:
         """All rivals with their words, the first one first."""
-        return "; ".join(b.words if b.value is None else f"{self.shown(b.value)} {b.words}" for b in self.baselines)
+        return tuple(b.words if b.value is None else f"{self.shown(b.value)} {b.words}" for b in self.baselines)
+
+    @property
+    def rival_text(self) -> str:
+        """The first rival with its words, for a narrow place."""
+        return self.baseline_texts[0] if self.baselines else ""
 
     @property
     def n_text(self) -> str:

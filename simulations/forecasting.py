@@ -9,7 +9,7 @@ from ..agents.ask_generate import GenerateAsker
 from ..agents.ask_score import ScoreReader
 from ..llm import open_model
 from .config import SimulateConfig
-from .prepare import Prepared, prepare
+from .preparation import Prepared, prepare
 
 CHOICE_TOKENS, DECISION_TOKENS, SENTENCE_TOKENS = 45, 60, 40
 """Completion tokens of one item's choice, of a decision, of a sentence: typical of the answers our schemas ask for."""
@@ -71,7 +71,7 @@ async def forecast(config: SimulateConfig) -> Forecast:
         calls, prompt, answer = _generate(prepared, asker, slates)
     await door.close()
     usd = door.line.price() if door.provider.remote else None
-    cost = 0.0 if not door.provider.remote else None if usd is None else usd.prompt * prompt + usd.completion * answer
+    cost = 0.0 if not door.provider.remote else None if usd is None else (usd.prompt * prompt + usd.completion * answer) / 1e6
     return Forecast(config.model, mode, n, pages, round(calls), round(prompt), round(answer), cost)
 
 

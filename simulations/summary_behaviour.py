@@ -1,0 +1,329 @@
+"""What users did: pages, watching, hits in their held-out rows, leaving, satisfaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..agents.satisfaction import target_rate
+from ..agents.trait_texts import TRAIT_NAMES
+from ..agents.user_state import START_SATISFACTION
+from ..evaluators import bootstrap_mean, proportion
+from .summary_facts import Bools, Facts, Floats
+from .summary_numbers import LEAST_HITS, Baseline, Row, known, mean_row, ratio_interval, resamples, share_row
+from .summary_shapes import Group, Point, Shares
+
+NOBODY = "no user has seen a page yet"
+NO_ANSWER = "no page got a usable answer"
+NO_TRUTH = "no rows of these users were held out"
+
+
+def browsing_rows(facts: Facts, config: Mapping[str, Any], finished: bool) -> list[Row]:
+    """Users, pages seen, who left before the cap."""
+    pages, left = pages_seen(facts), left_early(facts, config)
+    browsed = pages[pages > 0]
+    open_note = "" if finished else "the run is not finished: pages so far"
+    return [
+        Row(
+            "agents",
+            "Users who browsed",
+            float(len(browsed)),
+            "count",
+            n=len(browsed),
+            of="users",
+            baselines=(Baseline(float(config.get("users") or len(facts.agents)), "asked for"),),
+        ),
+        mean_row(
+            "pages",
+            "Pages seen per user",
+            browsed,
+            "",
+            Baseline(known(config.get("pages")), "if everybody stayed to the cap"),
+            empty=NOBODY,
+            note=open_note,
+        ),
+        share_row(
+            "left_early",
+            "Left before the last page",
+            int(left.sum()),
+            len(browsed),
+            Baseline(None, "none: rating logs do not say when people leave"),
+            of="users",
+            empty=NOBODY,
+            note=open_note,
+        ),
+    ]
+
+
+def watch_rows(facts: Facts, config: Mapping[str, Any], words: Mapping[str, str]) -> list[Row]:
+    """Watch rate beside the rate users were set to and the share of true hits shown; the same for likes."""
+    rate = watch_rate_per_user(facts)
+    asked = [user for user, value in zip(facts.agents, rate, strict=True) if not np.isnan(value)]
+    hits = held_out(facts)
+    watched = facts.per_user(np.ones(len(facts.agent)), facts.positive)
+    liked = facts.per_user(facts.liked, facts.positive)
+    active = facts.per_user(np.ones(len(facts.agent)), facts.answered) > 0
+    real_like, like_words = real_like_share(facts)
+    rivals = [*_targets(facts, config, asked)]
+    if hits is not None:
+        share = known(float(hits[facts.answered].mean())) if facts.answered.any() else None
+        rivals.append(Baseline(share, "of what was shown lies in these users' held-out rows"))
+    silent = int(facts.turn_silent.sum())
+    silent_note = f"{silent} of {len(facts.turn_silent)} pages got no usable answer and are left out" if silent else ""
+    rows = [
+        mean_row(
+            "watch_rate",
+            words["rate"],
+            rate,
+            "share",
+            *rivals,
+            empty=NO_ANSWER if len(facts.turn_page) else NOBODY,
+            note=silent_note,
+        )
+    ]
+    if facts.reference.get("scale") is None:
+        why = f"the data has no ratings: whatever is {words['done']} counts as liked"
+        rows += [Row("likes", "Likes per user", None, note=why), Row("liked_share", words["liked"], None, note=why)]
+        return rows
+    expected = None if real_like is None or not active.any() else real_like * float(watched[active].mean())
+    low, high = ratio_interval(0, lambda a, b: a / b, liked[active], watched[active])
+    total = float(watched.sum())
+    rows += [
+        mean_row(
+            "likes",
+            "Likes per user",
+            liked[active],
+            "",
+            Baseline(expected, f"if {words['done']} items were liked as often as real ratings say"),
+            empty=NO_ANSWER,
+        ),
+        Row(
+            "liked_share",
+            words["liked"],
+            known(float(liked.sum()) / total) if total else None,
+            "share",
+            low if total else None,
+            high if total else None,
+            int(total),
+            f"{words['done']} items",
+            (Baseline(real_like, like_words),),
+            "" if total else f"nothing was {words['done']}",
+        ),
+    ]
+    return rows
+
+
+def truth_rows(facts: Facts, words: Mapping[str, str]) -> list[Row]:
+    """Precision against held-out rows, beside what the recommender alone reaches, and the lift between the two."""
+    label, lift_label = f"In held-out rows, of {words['done']}", "Lift over the shown"
+    hits = held_out(facts)
+    if hits is None:
+        return [Row("precision", label, None, "share", note=NO_TRUTH), Row("lift", lift_label, None, "ratio", note=NO_TRUTH)]
+    ones = np.ones(len(facts.agent))
+    shown, watched = facts.per_user(ones, facts.answered), facts.per_user(ones, facts.positive)
+    hit_shown, hit_watched = facts.per_user(hits, facts.answered), facts.per_user(hits, facts.positive)
+    n_shown, n_watched, n_hit, n_hit_watched = (float(x.sum()) for x in (shown, watched, hit_shown, hit_watched))
+    base = n_hit / n_shown if n_shown else None
+    rival = Baseline(base, f"of all shown items ({n_hit:,.0f} of {n_shown:,.0f}), whoever picks")
+    why = NO_ANSWER if not n_shown else f"nothing was {words['done']}" if not n_watched else ""
+    few = f"only {n_hit_watched:.0f} hits: too few to say" if n_hit_watched < LEAST_HITS else ""
+    low = high = None
+    if not why and not n_hit_watched:
+        # Resampling users who all have none would claim certainty.
+        exact = proportion(0, int(n_watched))
+        low, high = exact.low, exact.high
+    elif not why:
+        low, high = ratio_interval(0, lambda a, b: a / b, hit_watched, watched)
+    precision = Row(
+        "precision",
+        label,
+        None if why else n_hit_watched / n_watched,
+        "share",
+        low,
+        high,
+        int(n_watched),
+        f"{words['done']} items",
+        (rival,),
+        why or few,
+    )
+    why = why or ("" if n_hit else "no shown item lies in the held-out rows")
+    low, high = (
+        (None, None)
+        if why or not n_hit_watched
+        else ratio_interval(0, lambda a, b, c, d: (a / b) / (c / d), hit_watched, watched, hit_shown, shown)
+    )
+    value = None if why or not base else (n_hit_watched / n_watched) / base
+    note = why or few
+    if not note and low is not None and high is not None and low <= 1.0 <= high:
+        note = "no difference from picking at random found"
+    lift = Row(
+        "lift", lift_label, value, "ratio", low, high, int(n_hit), "hits shown", (Baseline(1.0, "picking at random"),), note
+    )
+    return [precision, lift]
+
+
+def satisfaction_rows(facts: Facts) -> list[Row]:
+    """What users said at the exit interview, beside what their behaviour says and the middle of the scale."""
+    said = np.array([np.nan if (v := facts.interviews.get(user)) is None else v for user in facts.agents], dtype=float)
+    behaved = last_satisfaction(facts)
+    both = ~np.isnan(said) & ~np.isnan(behaved)
+    beside = float(behaved[both].mean()) if both.any() else None
+    middle = Baseline(START_SATISFACTION, "the middle of 1 to 10")
+    by_code = facts.interview_sources == ("code",)
+    return [
+        mean_row(
+            "satisfaction_said",
+            "Satisfaction, exit interview (1–10)",
+            said,
+            "points",
+            Baseline(beside, "the same users' running estimate on their last page"),
+            middle,
+            empty="no interview was held" if not facts.interviews else "no interview got a usable answer",
+            note="computed by code from behaviour, not said by a model" if by_code else "",
+        ),
+        mean_row(
+            "satisfaction_shown",
+            "Satisfaction, last decision (1–10)",
+            behaved,
+            "points",
+            middle,
+            empty="no decision carries a satisfaction" if len(facts.turn_page) else NOBODY,
+        ),
+    ]
+
+
+def exit_shares(facts: Facts, config: Mapping[str, Any]) -> Shares:
+    """Users by the last page they saw: those who left there, and those whom the cap (or an open run) stopped."""
+    pages, left = pages_seen(facts), left_early(facts, config)
+    last = max([int(config.get("pages") or 0), *pages.tolist()], default=0)
+    counts = np.array([np.bincount(pages[who], minlength=last + 1)[1:] for who in (left, ~left & (pages > 0))])
+    return Shares(
+        tuple(str(p) for p in range(1, last + 1)),
+        {"left": tuple(counts[0].tolist()), "stopped by the cap": tuple(counts[1].tolist())},
+    )
+
+
+def satisfaction_by_page(facts: Facts) -> tuple[Point, ...]:
+    """Mean satisfaction after each page, over the users who were still there."""
+    points = []
+    for page in np.unique(facts.turn_page):
+        values = facts.turn_satisfaction[facts.turn_page == page]
+        points.append(point(str(int(page) + 1), values))
+    return tuple(points)
+
+
+def groups(facts: Facts, config: Mapping[str, Any]) -> tuple[Group, ...]:
+    """Behaviour by activity level, so that a trait that changes nothing is seen to change nothing."""
+    level = np.array([int(facts.personas.get(u, {}).get("activity") or 0) for u in facts.agents], dtype=int)
+    pages, rate, rating, content = (
+        pages_seen(facts).astype(float),
+        watch_rate_per_user(facts),
+        mean_rating_per_user(facts),
+        last_satisfaction(facts),
+    )
+    pages[pages == 0] = np.nan
+    found = []
+    for activity in sorted({int(x) for x in level} - {0}):
+        mine = level == activity
+        users = [u for u, there in zip(facts.agents, mine, strict=True) if there]
+        target = _targets(facts, config, users)
+        found.append(
+            Group(
+                TRAIT_NAMES["activity"].get(activity, str(activity)),
+                int(mine.sum()),
+                point("pages", pages[mine]),
+                point("watch rate", rate[mine]),
+                target[0].value if target else None,
+                point("rating", rating[mine]),
+                point("satisfaction", content[mine]),
+            )
+        )
+    return tuple(found)
+
+
+def point(label: str, values: Floats) -> Point:
+    """Mean of the values that are there, with its interval where there are two or more."""
+    value = values[~np.isnan(values)]
+    if not len(value):
+        return Point(label, None, None, None, 0)
+    estimate = bootstrap_mean(value, draws=resamples(len(value)))
+    return Point(label, known(estimate.mean), known(estimate.low), known(estimate.high), estimate.n)
+
+
+def watch_rate_per_user(facts: Facts) -> Floats:
+    """Share of answered exposures taken up: (users,), NaN without one."""
+    ones = np.ones(len(facts.agent))
+    return divided(facts.per_user(ones, facts.positive), facts.per_user(ones, facts.answered))
+
+
+def mean_rating_per_user(facts: Facts) -> Floats:
+    """Mean rating given: (users,), NaN without one."""
+    rated = ~np.isnan(facts.rating)
+    return divided(facts.per_user(facts.rating, rated), facts.per_user(np.ones(len(facts.agent)), rated))
+
+
+def last_satisfaction(facts: Facts) -> Floats:
+    """Satisfaction after the last page of each user that carries one: (users,), NaN without."""
+    last = np.full(len(facts.agents), np.nan)
+    stated = ~np.isnan(facts.turn_satisfaction)
+    for who, value in zip(facts.turn_agent[stated], facts.turn_satisfaction[stated], strict=True):
+        last[who] = value  # turns are in page order
+    return last
+
+
+def pages_seen(facts: Facts) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Pages each user has seen: (users,)."""
+    return np.bincount(facts.turn_agent, minlength=len(facts.agents))
+
+
+def left_early(facts: Facts, config: Mapping[str, Any]) -> Bools:
+    """Users who chose to leave while the cap had more pages for them: (users,)."""
+    cap = int(config.get("pages") or 0)
+    left = np.zeros(len(facts.agents), dtype=bool)
+    left[facts.turn_agent[~facts.turn_next & (facts.turn_page < cap - 1)]] = True
+    return left
+
+
+def held_out(facts: Facts) -> Floats | None:
+    """1 for each exposure that lies in its user's held-out rows: (n,); None where nothing was held out."""
+    truth = {user: frozenset(items) for user, items in (facts.reference.get("held_out") or {}).items()}
+    if not any(truth.values()):
+        return None
+    users = [truth.get(user, frozenset()) for user in facts.agents]
+    return np.array([item in users[a] for a, item in zip(facts.agent, facts.item, strict=True)], dtype=float)
+
+
+def real_like_share(facts: Facts) -> tuple[float | None, str]:
+    """Share of these users' own training ratings that would count as likes, and the words for it."""
+    from ..agents.actions import liked_from
+    from ..data import RatingScale
+
+    scale = RatingScale.of(tuple(facts.reference.get("scale") or ()) or None)
+    counts = np.array(facts.reference.get("real_ratings") or [], dtype=float)
+    if scale is None or not counts.sum():
+        return None, "none: these users' own ratings are not known"
+    least = liked_from(scale)
+    levels = np.array(facts.reference["rating_levels"], dtype=float)
+    share = float(counts[levels >= least - 1e-9].sum() / counts.sum())
+    return share, f"of these users' own ratings are {least:g} or more"
+
+
+def divided(a: Floats, b: Floats) -> Floats:
+    """a / b, NaN where b is 0."""
+    return np.divide(a, b, out=np.full(len(a), np.nan), where=b > 0)
+
+
+def _targets(facts: Facts, config: Mapping[str, Any], users: list[str]) -> list[Baseline]:
+    """The rate these users were set to, where a setting decided it (score mode, scripted users)."""
+    if facts.calibration is not None:
+        rates = [facts.calibration["target"][u] for u in users if u in facts.calibration.get("target", {})]
+        words = "calibration's target for these users (a setting, not a measurement)"
+    elif config.get("model") == "scripted" and config.get("watch_rate"):
+        levels = [int(facts.personas.get(u, {}).get("activity") or 0) for u in users]
+        rates = [target_rate(level, *config["watch_rate"]) for level in levels if level]
+        words = "the rate these scripted users were set to"
+    else:
+        return []
+    return [Baseline(known(float(np.mean(rates))) if rates else None, words if rates else f"none: {words}")]
