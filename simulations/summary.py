@@ -15,7 +15,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..runs import Run
-from .summary_behaviour import browsing_rows, exit_shares, groups, satisfaction_by_page, satisfaction_rows, truth_rows, watch_rows
+from .summary_behaviour import (
+    browsing_rows,
+    exit_shares,
+    groups,
+    satisfaction_by_page,
+    satisfaction_rows,
+    truth_rows,
+    watch_rows,
+)
 from .summary_bias import bias_rows, genre_shares, popularity_shares, rates_by
 from .summary_cost import cost_rows, failed, invalid_row, work
 from .summary_facts import PLUMBING, facts

@@ -120,7 +120,10 @@ def truth_rows(facts: Facts, words: Mapping[str, str]) -> list[Row]:
     label, lift_label = f"In held-out rows, of {words['done']}", "Lift over the shown"
     hits = held_out(facts)
     if hits is None:
-        return [Row("precision", label, None, "share", note=NO_TRUTH), Row("lift", lift_label, None, "ratio", note=NO_TRUTH)]
+        return [
+            Row("precision", label, None, "share", note=NO_TRUTH),
+            Row("lift", lift_label, None, "ratio", note=NO_TRUTH),
+        ]
     ones = np.ones(len(facts.agent))
     shown, watched = facts.per_user(ones, facts.answered), facts.per_user(ones, facts.positive)
     hit_shown, hit_watched = facts.per_user(hits, facts.answered), facts.per_user(hits, facts.positive)
@@ -159,7 +162,16 @@ def truth_rows(facts: Facts, words: Mapping[str, str]) -> list[Row]:
     if not note and low is not None and high is not None and low <= 1.0 <= high:
         note = "no difference from picking at random found"
     lift = Row(
-        "lift", lift_label, value, "ratio", low, high, int(n_hit), "hits shown", (Baseline(1.0, "picking at random"),), note
+        "lift",
+        lift_label,
+        value,
+        "ratio",
+        low,
+        high,
+        int(n_hit),
+        "hits shown",
+        (Baseline(1.0, "picking at random"),),
+        note,
     )
     return [precision, lift]
 
@@ -323,7 +335,7 @@ def _targets(facts: Facts, config: Mapping[str, Any], users: list[str]) -> list[
     elif config.get("model") == "scripted" and config.get("watch_rate"):
         levels = [int(facts.personas.get(u, {}).get("activity") or 0) for u in users]
         rates = [target_rate(level, *config["watch_rate"]) for level in levels if level]
-        words = "the rate these scripted users were set to"
+        words = "these scripted users over a sample of the whole catalogue (a setting)"
     else:
         return []
     return [Baseline(known(float(np.mean(rates))) if rates else None, words if rates else f"none: {words}")]

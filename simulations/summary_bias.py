@@ -38,7 +38,10 @@ def bias_rows(facts: Facts, config: Mapping[str, Any], words: Mapping[str, str])
     draws = list(_chance(facts))
     unshuffled = "" if config.get("shuffle_slots", True) else "slots were not shuffled: position and rank are one thing"
     aims = {"slot_bias": facts.shown_at, "rank_bias": facts.slot}
-    rows = [_slot_row(key, labels[key], place[there], facts.positive[there], draws, unshuffled) for key, place in aims.items()]
+    rows = [
+        _slot_row(key, labels[key], place[there], facts.positive[there], draws, unshuffled)
+        for key, place in aims.items()
+    ]
     return [*rows, _popularity_row(facts, labels["popularity"], words), _genre_row(facts, labels["genre_jsd"], draws)]
 
 
@@ -143,7 +146,13 @@ def _genre_row(facts: Facts, label: str, draws: list[Bools]) -> Row:
     there = has[facts.answered]
     shown, picked = there.sum(axis=0), has[facts.positive].sum(axis=0)
     if not names or not picked.sum():
-        return Row("genre_jsd", label, None, "bits", note="the items have no genres" if not names else "no chosen item has a genre")
+        return Row(
+            "genre_jsd",
+            label,
+            None,
+            "bits",
+            note="the items have no genres" if not names else "no chosen item has a genre",
+        )
     chance = [jensen_shannon(mix, shown) for draw in draws if (mix := draw.astype(np.float32) @ there).sum()]
     words = f"chance alone (95 % below {np.quantile(chance, 0.95):.3g})" if chance else "chance alone"
     return Row(

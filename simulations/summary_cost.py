@@ -29,7 +29,14 @@ def cost_rows(run: Run, facts: Facts) -> list[Row]:
     per_page = None if not pages else calls.calls / pages
     other = f"{calls.calls - in_pages(run):,} of them before the first page" if calls.calls else no_model
     return [
-        Row("calls", "Model calls", float(calls.calls), "count", baselines=(Baseline(0.0, "a scripted run"),), note=other),
+        Row(
+            "calls",
+            "Model calls",
+            float(calls.calls),
+            "count",
+            baselines=(Baseline(0.0, "a scripted run"),),
+            note=other,
+        ),
         Row(
             "calls_per_page",
             "Calls per page",
@@ -58,7 +65,14 @@ def cost_rows(run: Run, facts: Facts) -> list[Row]:
             baselines=(Baseline(AGENT4REC_TOKENS, AGENT4REC),),
             note="" if calls.calls else no_model,
         ),
-        Row("cost", "Cost", cost, "usd", baselines=(Baseline(0.0, "a scripted run or a local model"),), note=cost_note or ("" if calls.calls else no_model)),
+        Row(
+            "cost",
+            "Cost",
+            cost,
+            "usd",
+            baselines=(Baseline(0.0, "a scripted run or a local model"),),
+            note=cost_note or ("" if calls.calls else no_model),
+        ),
         Row(
             "seconds",
             "Seconds",
@@ -101,7 +115,8 @@ def invalid_row(run: Run, facts: Facts) -> Row:
 def failed(facts: Facts) -> tuple[Failed, ...]:
     """Failures of the pages by step and kind, most frequent first."""
     return tuple(
-        Failed(node, status, n) for (node, status), n in sorted(facts.failures.items(), key=lambda each: (-each[1], each[0]))
+        Failed(node, status, n)
+        for (node, status), n in sorted(facts.failures.items(), key=lambda each: (-each[1], each[0]))
     )
 
 

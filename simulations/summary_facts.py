@@ -60,9 +60,7 @@ class Facts:
 
     def per_user(self, values: npt.ArrayLike, among: Bools) -> Floats:
         """Sum of `values` over a user's exposures that are `among`: (users,)."""
-        return np.bincount(
-            self.agent[among], np.asarray(values, dtype=float)[among], minlength=len(self.agents)
-        )
+        return np.bincount(self.agent[among], np.asarray(values, dtype=float)[among], minlength=len(self.agents))
 
 
 _read: WeakKeyDictionary[Run, tuple[tuple[int, int], Facts]] = WeakKeyDictionary()

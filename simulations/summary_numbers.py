@@ -121,9 +121,7 @@ def mean_row(
     return estimate_row(key, label, estimate, unit, *baselines, of=of, note=note)
 
 
-def share_row(
-    key: str, label: str, k: int, n: int, *baselines: Baseline, of: str, empty: str, note: str = ""
-) -> Row:
+def share_row(key: str, label: str, k: int, n: int, *baselines: Baseline, of: str, empty: str, note: str = "") -> Row:
     """Share k of n with Wilson's interval; `empty` is the reason given where n is 0."""
     if n == 0:
         return Row(key, label, None, "share", n=0, of=of, baselines=baselines, note=empty)

@@ -24,7 +24,9 @@ def print_summary(summary: Summary, console: Console) -> None:
     from rich.text import Text
 
     title = f"{visible(summary.name)}: {visible(summary.model)} ({summary.mode}), {visible(summary.recommender)} on {visible(summary.dataset)}, seed {summary.seed}"
-    table = Table(title=Text(title), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
+    )
     table.add_column("")
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("95 % interval", no_wrap=True)

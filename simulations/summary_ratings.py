@@ -59,7 +59,9 @@ def _distances(shares: Shares, labels: dict[str, str], note: str) -> list[Row]:
         "share",
         n=n,
         of="ratings",
-        baselines=(Baseline(float(real[low].sum() / real.sum()) if real.sum() else None, "of these users' own ratings"),),
+        baselines=(
+            Baseline(float(real[low].sum() / real.sum()) if real.sum() else None, "of these users' own ratings"),
+        ),
         note=note,
     )
     if not real.sum():
@@ -82,8 +84,11 @@ def _distances(shares: Shares, labels: dict[str, str], note: str) -> list[Row]:
                 n=n,
                 of="ratings",
                 baselines=(
-                    Baseline(float(floor.mean()), f"noise floor: {n} ratings redrawn from the real histogram (95 % below "
-                             f"{np.quantile(floor, 0.95):.3g})"),
+                    Baseline(
+                        float(floor.mean()),
+                        f"noise floor: {n} ratings redrawn from the real histogram (95 % below "
+                        f"{np.quantile(floor, 0.95):.3g})",
+                    ),
                     Baseline(distance(uniform, real), "every level equally often"),
                 ),
                 note=note,
@@ -113,5 +118,3 @@ def _floats(values: object) -> tuple[float, ...]:
 def _own_mean(facts: Facts, user: str) -> float:
     value = known((facts.personas.get(user) or {}).get("mean_rating"))
     return float("nan") if value is None else value
-
-
