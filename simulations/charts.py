@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from .charts_canvas import CHART_CSS, HEIGHT, WIDTH, Canvas, Chart
+from .charts_canvas import CHART_CSS, HEIGHT, WIDTH, Canvas, Chart, picture
 from .summary_visible import visible
 
 __all__ = ["CHART_CSS", "Chart", "Series", "bars", "empty", "line", "percent", "picture", "plain", "rows"]
@@ -69,49 +69,56 @@ def bars(
     note: str = "",
     form: Format = percent,
     reference: tuple[float, str] | None = None,
+    stacked: bool = False,
     why_empty: str = "nothing to show",
 ) -> Chart:
-    """Bars side by side over labels, with whiskers where a value has an interval. `reference`: a dashed line and its name."""
+    """Bars over labels, with whiskers where a value has an interval. `reference`: a dashed line and its name.
+
+    `stacked`: one bar a label, the series as its parts (for counts of the same whole); else side by side.
+    """
     if not labels or not any(v is not None for s in series for v in s.values):
         return empty(key, title, why_empty)
     canvas = Canvas()
     width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-    tops = [v for s in series for v in (*s.values, *s.high) if v is not None]
+    across = 1 if stacked else len(series)
+    sums = [sum(s.values[i] or 0.0 for s in series) for i in range(len(labels))] if stacked else []
+    tops = [v for s in series for v in (*s.values, *s.high) if v is not None] + sums
     ticks = _ticks(max([*tops, reference[0] if reference else 0.0]))
     scale = height / ticks[-1]
     base = TOP + height
     _frame(canvas, title, x, y, ticks, lambda v: base - v * scale, form, [s.name for s in series])
     step = width / len(labels)
-    thick = min(46.0, step * 0.8 / len(series))
+    thick = min(46.0, step * 0.8 / across)
     every = max(1, math.ceil(max(len(visible(label)) for label in labels) * 6.2 / step))
     for i, label in enumerate(labels):
         middle = LEFT + (i + 0.5) * step
         if i % every == 0:
             canvas.text(middle, base + 14, label, "mid small")
+        floor = base
         for j, each in enumerate(series):
             value = each.values[i]
-            left = middle + (j - len(series) / 2) * thick
+            left = middle - thick / 2 if stacked else middle + (j - across / 2) * thick
             if value is None:
-                canvas.text(left + thick / 2, base - 4, "–", "mid tiny soft")
+                if not stacked:
+                    canvas.text(left + thick / 2, base - 4, "–", "mid tiny soft")
                 continue
-            canvas.box(
-                left + 0.5,
-                base - value * scale,
-                thick - 1,
-                value * scale,
-                f"s{j}",
-                f"{label}, {each.name}: {form(value)}",
-            )
-            top, shift = value, 0.0
+            tall = value * scale
+            canvas.box(left + 0.5, floor - tall, thick - 1, tall, f"s{j}", f"{label}, {each.name}: {form(value)}")
+            if stacked:
+                floor -= tall
+                continue
+            top = value
             if (interval := each.interval(i)) is not None:
                 canvas.whisker(left + thick / 2, base - interval[0] * scale, base - interval[1] * scale)
                 top = max(value, interval[1])
-            if len(form(value)) * 5.2 <= max(thick, step / len(series)) + 1:
-                canvas.text(left + thick / 2 + shift, base - top * scale - 3, form(value), "mid tiny")
+            if len(form(value)) * 5.2 <= max(thick, step / across) + 1:
+                canvas.text(left + thick / 2, base - top * scale - 3, form(value), "mid tiny")
+        if stacked:
+            canvas.text(middle, floor - 3, form(sums[i]), "mid tiny")
     if reference:
         level = base - reference[0] * scale
         canvas.line(LEFT, level, WIDTH - RIGHT, level, "ref")
-        canvas.text(WIDTH - RIGHT, level - 4, reference[1], "end tiny soft")
+        _name_reference(canvas, reference[1])
     _note(canvas, note, HEIGHT)
     return Chart(key, title, _describe(labels, series, x, y, form, note), canvas.body())
 
@@ -199,7 +206,7 @@ def line(
         canvas.whisker(at, up(a), up(b))
     if reference:
         canvas.line(LEFT, up(reference[0]), WIDTH - RIGHT, up(reference[0]), "ref")
-        canvas.text(WIDTH - RIGHT, up(reference[0]) - 4, reference[1], "end tiny soft")
+        _name_reference(canvas, reference[1])
     points = [(place[i], up(v)) for i in there if (v := series.values[i]) is not None]
     canvas.path(points, "line")
     for (at, level), i in zip(points, there, strict=True):
@@ -218,38 +225,6 @@ def empty(key: str, title: str, why: str) -> Chart:
     canvas.text(12, 16, title, "head")
     canvas.text(12, 44, why, "soft")
     return Chart(key, title, why, canvas.body(), 64)
-
-
-def picture(heading: str, subtitle: str, banner: str, charts: Sequence[Chart]) -> Markup:
-    """One standalone SVG: a heading, a warning where there is one, and charts two by two."""
-    gap, top = 16, 74 if banner else 56
-    lines = [charts[i : i + 2] for i in range(0, len(charts), 2)]
-    heights = [max(chart.height for chart in each) for each in lines]
-    width, height = 2 * WIDTH + 3 * gap, top + sum(heights) + gap * len(lines)
-    canvas = Canvas()
-    canvas.marks.append(Markup('<rect width="{}" height="{}" fill="var(--paper)"/>').format(width, height))
-    canvas.text(gap + 12, 26, heading, "title")
-    canvas.text(gap + 12, 44, subtitle, "soft")
-    if banner:
-        canvas.text(gap + 12, 62, f"⚠ {banner}", "warn")
-    y = float(top)
-    for each, tall in zip(lines, heights, strict=True):
-        for i, chart in enumerate(each):
-            canvas.marks.append(chart.at(gap + i * (WIDTH + gap), y))
-        y += tall + gap
-    more = Markup(".chart .title{font-size:17px;font-weight:650}.chart .warn{fill:var(--warn);font-weight:600}")
-    return Markup(
-        '<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img">'
-        "<title>{heading}</title><desc>{desc}</desc><style>{css}{more}</style>{body}</svg>\n"
-    ).format(
-        w=width,
-        h=height,
-        heading=visible(heading),
-        desc=visible(" ".join(f"{chart.title}: {chart.description}" for chart in charts)),
-        css=CHART_CSS,
-        more=more,
-        body=canvas.body(),
-    )
 
 
 def _frame(
@@ -271,6 +246,13 @@ def _frame(
     canvas.line(LEFT, up(ticks[0]), WIDTH - RIGHT, up(ticks[0]), "axis")
     canvas.text(WIDTH - RIGHT, HEIGHT - 14, x, "end small soft")
     canvas.text(14, TOP + (HEIGHT - TOP - BOTTOM) / 2, y, "mid small soft", turned=True)
+
+
+def _name_reference(canvas: Canvas, name: str) -> None:
+    """The dashed line's name, in the legend: beside the line it would run into bars."""
+    canvas.text(WIDTH - RIGHT, 32, name, "end small soft")
+    start = WIDTH - RIGHT - 5.6 * len(visible(name)) - 26
+    canvas.line(start, 28, start + 20, 28, "ref")
 
 
 def _note(canvas: Canvas, note: str, height: float) -> None:

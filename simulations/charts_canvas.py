@@ -99,3 +99,35 @@ class Canvas:
 
     def body(self) -> Markup:
         return Markup("").join(self.marks)
+
+
+def picture(heading: str, subtitle: str, banner: str, charts: Sequence[Chart]) -> Markup:
+    """One standalone SVG: a heading, a warning where there is one, and charts two by two."""
+    gap, top = 16, 74 if banner else 56
+    lines = [charts[i : i + 2] for i in range(0, len(charts), 2)]
+    heights = [max(chart.height for chart in each) for each in lines]
+    width, height = 2 * WIDTH + 3 * gap, top + sum(heights) + gap * len(lines)
+    canvas = Canvas()
+    canvas.marks.append(Markup('<rect width="{}" height="{}" fill="var(--paper)"/>').format(width, height))
+    canvas.text(gap + 12, 26, heading, "title")
+    canvas.text(gap + 12, 44, subtitle, "soft")
+    if banner:
+        canvas.text(gap + 12, 62, f"⚠ {banner}", "warn")
+    y = float(top)
+    for each, tall in zip(lines, heights, strict=True):
+        for i, chart in enumerate(each):
+            canvas.marks.append(chart.at(gap + i * (WIDTH + gap), y))
+        y += tall + gap
+    more = Markup(".chart .title{font-size:17px;font-weight:650}.chart .warn{fill:var(--warn);font-weight:600}")
+    return Markup(
+        '<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img">'
+        "<title>{heading}</title><desc>{desc}</desc><style>{css}{more}</style>{body}</svg>\n"
+    ).format(
+        w=width,
+        h=height,
+        heading=visible(heading),
+        desc=visible(" ".join(f"{chart.title}: {chart.description}" for chart in charts)),
+        css=CHART_CSS,
+        more=more,
+        body=canvas.body(),
+    )

@@ -45,7 +45,7 @@ def write_picture(run: Run) -> Path:
     summary = summarise(run)
     users = summary["agents"].n or 0
     heading = f"{visible(summary.name)}: {summary.recommender} on {summary.dataset}"
-    subtitle = f"{users:,} simulated users, {summary.model} ({summary.mode}), seed {summary.seed}"
+    subtitle = f"{users:,} simulated users, {summary.asked}, seed {summary.seed}"
     if summary.status != "finished":
         subtitle += f", {summary.status}"
     banner = BANNER if summary.plumbing else ""
@@ -75,14 +75,14 @@ def render(run: Run) -> str:
             chart_slots(summary),
             chart_exits(summary),
             chart_satisfaction(summary),
-            chart_groups(summary),
             chart_popularity(summary),
             chart_genres(summary),
         ],
+        by_group=chart_groups(summary),
         margins=chart_margins(summary),
         calibration=calibration_words(summary),
         machinery=[chart_work(summary), chart_failures(summary)],
-        users=sample_users(run),
+        users=sample_users(run, summary.words["done"]),
         tables=[(name, spec.doc, spec.columns) for name, spec in table_specs().items()],
         notes=[note for note in run.manifest.notes if note != BANNER],
     )
@@ -107,7 +107,7 @@ def _asked(run: Run, summary: Summary) -> list[tuple[str, str]]:
             "users",
             f"{config.get('users', '?')} users, up to {config.get('pages', '?')} pages of {config.get('page_size', '?')} items",
         ),
-        ("model", f"{summary.model}, mode {summary.mode}"),
+        ("model", summary.asked),
         ("seed", str(manifest.seed)),
         ("status", f"{manifest.status}{reason}"),
         ("created", manifest.created),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from .summary import Summary
 from .summary_ratings import REAL, SIMULATED
 from .summary_shapes import Point, Shares
 
-MARGIN_BINS = 12
+MARGIN_BINS = 8
 
 
 def chart_ratings(summary: Summary) -> Chart:
@@ -46,7 +47,7 @@ def chart_slots(summary: Summary) -> Chart:
 
 
 def chart_exits(summary: Summary) -> Chart:
-    """Where users left, and how many the cap stopped."""
+    """Where users left, and how many were still there."""
     names = tuple(summary.exits.series)
     n = sum(summary.exits.total(name) for name in names)
     series = [Series(name, summary.exits.series[name]) for name in names]
@@ -56,6 +57,7 @@ def chart_exits(summary: Summary) -> Chart:
     return bars(
         "exits", "Last page seen", summary.exits.labels, series, x="page", y="users",
         note=f"n = {n:,.0f} users; no real counterpart in rating logs{open_note}", form=plain,
+        stacked=True,
     )  # fmt: skip
 
 
@@ -84,7 +86,8 @@ def chart_margins(summary: Summary) -> Chart:
         Series(name, (np.histogram(values, edges)[0] / len(values)).tolist())
         for name, values in (("liked, held-in", positives), ("unobserved", negatives))
     ]
-    labels = [f"{middle:.1f}" for middle in (edges[:-1] + edges[1:]) / 2]
+    digits = max(0, 1 - math.floor(math.log10(edges[1] - edges[0])))
+    labels = [f"{middle:+.{digits}f}" for middle in (edges[:-1] + edges[1:]) / 2]
     return bars(
         key, title, labels, series, x="margin of yes over no, nats (middle of the bin)", y="% of items",
         note=f"n = {len(positives):,} liked and {len(negatives):,} unobserved items",
@@ -173,18 +176,20 @@ def calibration_words(summary: Summary) -> list[str]:
     if area is None:
         lines.append("AUC of liked against unobserved items: not known (no user has both kinds). No signal found.")
     else:
-        bounds = f" [{low:.3f}, {high:.3f}]" if _number(low) and _number(high) else " (too few users for an interval)"
+        bounded = _number(low) and _number(high)
+        bounds = f" [{low:.3f}, {high:.3f}]" if bounded else " (too few users for an interval)"
         lines.append(f"AUC of liked against unobserved held-in items, within users: {area:.3f}{bounds}; 0.5 is chance.")
         # Without an interval nothing can be claimed; below 0.5 the order would be the wrong way round.
-        if not _number(low) or not _number(high) or low <= 0.5 <= high:
+        if low is None or high is None or not (low > 0.5 or high < 0.5):
+            found_words = "the interval includes 0.5" if bounded else "there is no interval"
             lines.append(
-                "No signal found: the interval includes 0.5. Choices follow the set rate and chance, not the model's taste."
+                f"No signal found: {found_words}, so these choices cannot be told from the set rate and chance."
             )
         elif high < 0.5:
             lines.append("The order is the wrong way round: the model prefers what these users did not choose.")
     slope, n = found.get("slope"), found.get("n")
     if slope is not None:
-        used = "used" if found.get("signal") else "set aside (no signal believed)"
+        used = "applied" if found.get("signal") else "set aside (no signal believed)"
         lines.append(
             f"Slope of the margins: {slope:.3f} over {n or 0:,} items, {used}. The rate itself is a setting, not a measurement."
         )

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..agents.trait_texts import TRAIT_NAMES
 from ..runs import Run
-from .summary_behaviour import pages_seen, watch_rate_per_user
 from .summary_facts import Facts, facts
+from .summary_users import pages_seen, watch_rate_per_user
 from .summary_visible import visible
 
 SAMPLE = 3
@@ -18,10 +18,13 @@ LONGEST = 400
 """Characters of one memory or reason on the page."""
 
 
-def sample_users(run: Run) -> list[dict[str, Any]]:
-    """Up to three users who differ: the least, the middle and the most given to take things up; ready for the template."""
+def sample_users(run: Run, done: str = "taken up") -> list[dict[str, Any]]:
+    """Up to three users who differ: most, middling and least given to take things up; ready for the template.
+
+    `done`: what taking something up is called ("watched").
+    """
     read = facts(run)
-    return [_user(run, read, who, why) for who, why in pick(read)]
+    return [_user(run, read, who, f"{why} share {done}") for who, why in pick(read)]
 
 
 def pick(read: Facts) -> list[tuple[int, str]]:
@@ -32,7 +35,7 @@ def pick(read: Facts) -> list[tuple[int, str]]:
         return []
     value = np.nan_to_num(rate[there], nan=-1.0)
     order = there[np.lexsort((-pages[there], value))]
-    places = [(len(order) - 1, "took up the most"), (len(order) // 2, "in the middle"), (0, "took up the least")]
+    places = [(len(order) - 1, "largest"), (len(order) // 2, "middling"), (0, "smallest")]
     chosen: dict[int, str] = {}
     for place, why in places[:SAMPLE]:
         chosen.setdefault(int(order[place]), why)

@@ -2,6 +2,7 @@
 
     summary_facts.py      the log as arrays            summary_numbers.py   rows, intervals
     summary_behaviour.py  watching, truth, exits       summary_ratings.py   ratings beside real ones
+    summary_users.py      sums per user
     summary_bias.py       place, popularity, genre     summary_cost.py      calls, tokens, money, time
     summary_shapes.py     what the pictures draw       summary_print.py     the table in the terminal
 
@@ -75,6 +76,11 @@ class Summary:
                 return row
         raise KeyError(f"no number {key!r} in this summary (there are: {', '.join(row.key for row in self.rows)})")
 
+    @property
+    def asked(self) -> str:
+        """Who played the users, in a few words."""
+        return "scripted users, no model" if self.mode == "scripted" else f"{self.model} ({self.mode})"
+
     def json(self) -> dict[str, Any]:
         """All of it as a JSON-able dict; rows by key."""
         whole = asdict(self)
@@ -116,8 +122,8 @@ def summarise(run: Run) -> Summary:
         by_position=rates_by(read.shown_at, read),
         by_rank=rates_by(read.slot, read),
         satisfaction=satisfaction_by_page(read),
-        popularity=popularity_shares(read),
-        genres=genre_shares(read),
+        popularity=popularity_shares(read, words["done"]),
+        genres=genre_shares(read, words["done"]),
         groups=groups(read, config),
         work=work(run),
         failures=failed(read),

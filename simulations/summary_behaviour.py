@@ -7,13 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.satisfaction import target_rate
 from ..agents.trait_texts import TRAIT_NAMES
 from ..agents.user_state import START_SATISFACTION
-from ..evaluators import bootstrap_mean, proportion
-from .summary_facts import Bools, Facts, Floats
-from .summary_numbers import LEAST_HITS, Baseline, Row, known, mean_row, ratio_interval, resamples, share_row
+from ..evaluators import proportion
+from .summary_facts import Facts
+from .summary_numbers import LEAST_HITS, Baseline, Row, known, mean_row, ratio_interval, share_row
 from .summary_shapes import Group, Point, Shares
+from .summary_users import (
+    held_out,
+    last_satisfaction,
+    left_early,
+    mean_rating_per_user,
+    pages_seen,
+    point,
+    real_like_share,
+    targets,
+    watch_rate_per_user,
+)
 
 NOBODY = "no user has seen a page yet"
 NO_ANSWER = "no page got a usable answer"
@@ -66,7 +76,7 @@ def watch_rows(facts: Facts, config: Mapping[str, Any], words: Mapping[str, str]
     liked = facts.per_user(facts.liked, facts.positive)
     active = facts.per_user(np.ones(len(facts.agent)), facts.answered) > 0
     real_like, like_words = real_like_share(facts)
-    rivals = [*_targets(facts, config, asked)]
+    rivals = [*targets(facts, config, asked)]
     if hits is not None:
         share = known(float(hits[facts.answered].mean())) if facts.answered.any() else None
         rivals.append(Baseline(share, "of what was shown lies in these users' held-out rows"))
@@ -131,7 +141,8 @@ def truth_rows(facts: Facts, words: Mapping[str, str]) -> list[Row]:
     base = n_hit / n_shown if n_shown else None
     rival = Baseline(base, f"of all shown items ({n_hit:,.0f} of {n_shown:,.0f}), whoever picks")
     why = NO_ANSWER if not n_shown else f"nothing was {words['done']}" if not n_watched else ""
-    few = f"only {n_hit_watched:.0f} hits: too few to say" if n_hit_watched < LEAST_HITS else ""
+    hit_words = f"only {n_hit_watched:.0f} of them are hits" if n_hit_watched else "no hit among them"
+    few = f"{hit_words}: too few to say" if n_hit_watched < LEAST_HITS else ""
     low = high = None
     if not why and not n_hit_watched:
         # Resampling users who all have none would claim certainty.
@@ -187,7 +198,7 @@ def satisfaction_rows(facts: Facts) -> list[Row]:
     return [
         mean_row(
             "satisfaction_said",
-            "Satisfaction, exit interview (1–10)",
+            "Satisfaction at the exit interview",
             said,
             "points",
             Baseline(beside, "the same users' running estimate on their last page"),
@@ -197,7 +208,7 @@ def satisfaction_rows(facts: Facts) -> list[Row]:
         ),
         mean_row(
             "satisfaction_shown",
-            "Satisfaction, last decision (1–10)",
+            "Satisfaction at the last decision",
             behaved,
             "points",
             middle,
@@ -207,13 +218,13 @@ def satisfaction_rows(facts: Facts) -> list[Row]:
 
 
 def exit_shares(facts: Facts, config: Mapping[str, Any]) -> Shares:
-    """Users by the last page they saw: those who left there, and those whom the cap (or an open run) stopped."""
+    """Users by the last page they saw: those who left there, and those who did not leave."""
     pages, left = pages_seen(facts), left_early(facts, config)
     last = max([int(config.get("pages") or 0), *pages.tolist()], default=0)
     counts = np.array([np.bincount(pages[who], minlength=last + 1)[1:] for who in (left, ~left & (pages > 0))])
     return Shares(
         tuple(str(p) for p in range(1, last + 1)),
-        {"left": tuple(counts[0].tolist()), "stopped by the cap": tuple(counts[1].tolist())},
+        {"left": tuple(counts[0].tolist()), "still there at the end": tuple(counts[1].tolist())},
     )
 
 
@@ -240,7 +251,7 @@ def groups(facts: Facts, config: Mapping[str, Any]) -> tuple[Group, ...]:
     for activity in sorted({int(x) for x in level} - {0}):
         mine = level == activity
         users = [u for u, there in zip(facts.agents, mine, strict=True) if there]
-        target = _targets(facts, config, users)
+        target = targets(facts, config, users)
         found.append(
             Group(
                 TRAIT_NAMES["activity"].get(activity, str(activity)),
@@ -253,89 +264,3 @@ def groups(facts: Facts, config: Mapping[str, Any]) -> tuple[Group, ...]:
             )
         )
     return tuple(found)
-
-
-def point(label: str, values: Floats) -> Point:
-    """Mean of the values that are there, with its interval where there are two or more."""
-    value = values[~np.isnan(values)]
-    if not len(value):
-        return Point(label, None, None, None, 0)
-    estimate = bootstrap_mean(value, draws=resamples(len(value)))
-    return Point(label, known(estimate.mean), known(estimate.low), known(estimate.high), estimate.n)
-
-
-def watch_rate_per_user(facts: Facts) -> Floats:
-    """Share of answered exposures taken up: (users,), NaN without one."""
-    ones = np.ones(len(facts.agent))
-    return divided(facts.per_user(ones, facts.positive), facts.per_user(ones, facts.answered))
-
-
-def mean_rating_per_user(facts: Facts) -> Floats:
-    """Mean rating given: (users,), NaN without one."""
-    rated = ~np.isnan(facts.rating)
-    return divided(facts.per_user(facts.rating, rated), facts.per_user(np.ones(len(facts.agent)), rated))
-
-
-def last_satisfaction(facts: Facts) -> Floats:
-    """Satisfaction after the last page of each user that carries one: (users,), NaN without."""
-    last = np.full(len(facts.agents), np.nan)
-    stated = ~np.isnan(facts.turn_satisfaction)
-    for who, value in zip(facts.turn_agent[stated], facts.turn_satisfaction[stated], strict=True):
-        last[who] = value  # turns are in page order
-    return last
-
-
-def pages_seen(facts: Facts) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Pages each user has seen: (users,)."""
-    return np.bincount(facts.turn_agent, minlength=len(facts.agents))
-
-
-def left_early(facts: Facts, config: Mapping[str, Any]) -> Bools:
-    """Users who chose to leave while the cap had more pages for them: (users,)."""
-    cap = int(config.get("pages") or 0)
-    left = np.zeros(len(facts.agents), dtype=bool)
-    left[facts.turn_agent[~facts.turn_next & (facts.turn_page < cap - 1)]] = True
-    return left
-
-
-def held_out(facts: Facts) -> Floats | None:
-    """1 for each exposure that lies in its user's held-out rows: (n,); None where nothing was held out."""
-    truth = {user: frozenset(items) for user, items in (facts.reference.get("held_out") or {}).items()}
-    if not any(truth.values()):
-        return None
-    users = [truth.get(user, frozenset()) for user in facts.agents]
-    return np.array([item in users[a] for a, item in zip(facts.agent, facts.item, strict=True)], dtype=float)
-
-
-def real_like_share(facts: Facts) -> tuple[float | None, str]:
-    """Share of these users' own training ratings that would count as likes, and the words for it."""
-    from ..agents.actions import liked_from
-    from ..data import RatingScale
-
-    scale = RatingScale.of(tuple(facts.reference.get("scale") or ()) or None)
-    counts = np.array(facts.reference.get("real_ratings") or [], dtype=float)
-    if scale is None or not counts.sum():
-        return None, "none: these users' own ratings are not known"
-    least = liked_from(scale)
-    levels = np.array(facts.reference["rating_levels"], dtype=float)
-    share = float(counts[levels >= least - 1e-9].sum() / counts.sum())
-    return share, f"of these users' own ratings are {least:g} or more"
-
-
-def divided(a: Floats, b: Floats) -> Floats:
-    """a / b, NaN where b is 0."""
-    return np.divide(a, b, out=np.full(len(a), np.nan), where=b > 0)
-
-
-def _targets(facts: Facts, config: Mapping[str, Any], users: list[str]) -> list[Baseline]:
-    """The rate these users were set to, where a setting decided it (score mode, scripted users)."""
-    if facts.calibration is not None:
-        rates = [facts.calibration["target"][u] for u in users if u in facts.calibration.get("target", {})]
-        words = "calibration's target for these users (a setting, not a measurement)"
-    elif config.get("model") == "scripted" and config.get("watch_rate"):
-        levels = [int(facts.personas.get(u, {}).get("activity") or 0) for u in users]
-        rates = [target_rate(level, *config["watch_rate"]) for level in levels if level]
-        words = "these scripted users over a sample of the whole catalogue (a setting)"
-    else:
-        return []
-    return [Baseline(known(float(np.mean(rates))) if rates else None, words if rates else f"none: {words}")]

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..evaluators import jensen_shannon, slot_bias_ratio, watch_by_slot
-from .summary_behaviour import divided
 from .summary_facts import Bools, Facts, Floats, Ints
 from .summary_numbers import CELLS, Baseline, Row, known, ratio_interval
 from .summary_shapes import Point, Shares
+from .summary_users import divided
 
 TOP_GENRES = 10
-PICKED, SHOWN = "taken up", "shown"
+SHOWN = "shown"
 
 
 def bias_rows(facts: Facts, config: Mapping[str, Any], words: Mapping[str, str]) -> list[Row]:
@@ -52,7 +52,7 @@ def rates_by(place: Ints, facts: Facts) -> tuple[Point, ...]:
     return tuple(Point(str(s + 1), known(e.mean), known(e.low), known(e.high), e.n) for s, e in sorted(rates.items()))
 
 
-def popularity_shares(facts: Facts) -> Shares | None:
+def popularity_shares(facts: Facts, done: str) -> Shares | None:
     """Exposures and choices by popularity of the item: fifths of what was shown, least popular first."""
     value = _popularity(facts)
     there = facts.answered & ~np.isnan(value)
@@ -66,10 +66,10 @@ def popularity_shares(facts: Facts) -> Shares | None:
         f"{a:g}–{b if last else b - 1:g}" if b - (not last) > a else f"{a:g}"
         for a, b, last in zip(edges[:-1], edges[1:], [*[False] * (len(edges) - 2), True], strict=True)
     )
-    return _two(labels, inside, there, facts.positive)
+    return _two(labels, inside, there, facts.positive, done)
 
 
-def genre_shares(facts: Facts) -> Shares | None:
+def genre_shares(facts: Facts, done: str) -> Shares | None:
     """Exposures and choices by genre, the most shown first; an item counts once for each of its genres."""
     names, has = _genres(facts)
     if not names:
@@ -78,11 +78,11 @@ def genre_shares(facts: Facts) -> Shares | None:
     order = np.argsort(-shown, kind="stable")
     top, rest = order[:TOP_GENRES], order[TOP_GENRES:]
     labels = [names[i] for i in top]
-    series = {SHOWN: shown[top].tolist(), PICKED: picked[top].tolist()}
+    series = {SHOWN: shown[top].tolist(), done: picked[top].tolist()}
     if len(rest):
         labels.append(f"{len(rest)} others")
         series[SHOWN].append(float(shown[rest].sum()))
-        series[PICKED].append(float(picked[rest].sum()))
+        series[done].append(float(picked[rest].sum()))
     return Shares(tuple(labels), {name: tuple(values) for name, values in series.items()})
 
 
@@ -136,7 +136,7 @@ def _popularity_row(facts: Facts, label: str, words: Mapping[str, str]) -> Row:
         low,
         high,
         int(users.sum()),
-        f"users who have {words['done']} something",
+        "users with a choice",
         (Baseline(beside, "of all items shown to the same users"),),
     )
 
@@ -195,10 +195,10 @@ def _genres(facts: Facts) -> tuple[list[str], np.ndarray[Any, np.dtype[np.float3
     return names, has
 
 
-def _two(labels: tuple[str, ...], inside: Ints, there: Bools, picked: Bools) -> Shares:
+def _two(labels: tuple[str, ...], inside: Ints, there: Bools, picked: Bools, done: str) -> Shares:
     n = len(labels)
     series = {
         SHOWN: np.bincount(inside[there], minlength=n),
-        PICKED: np.bincount(inside[there & picked], minlength=n),
+        done: np.bincount(inside[there & picked], minlength=n),
     }
     return Shares(labels, {name: tuple(counts.astype(float).tolist()) for name, counts in series.items()})

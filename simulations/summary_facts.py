@@ -60,7 +60,8 @@ class Facts:
 
     def per_user(self, values: npt.ArrayLike, among: Bools) -> Floats:
         """Sum of `values` over a user's exposures that are `among`: (users,)."""
-        return np.bincount(self.agent[among], np.asarray(values, dtype=float)[among], minlength=len(self.agents))
+        weights = np.asarray(values, dtype=float)[among]
+        return np.bincount(self.agent[among], weights, minlength=len(self.agents)).astype(float)
 
 
 _read: WeakKeyDictionary[Run, tuple[tuple[int, int], Facts]] = WeakKeyDictionary()

@@ -88,7 +88,7 @@ def show(value: float | None, unit: Unit) -> str:
     forms: dict[str, Callable[[float], str]] = {
         "share": lambda v: f"{100 * v:.1f} %",
         "count": lambda v: f"{v:,.0f}",
-        "usd": lambda v: f"${v:,.2f}" if v >= 1 else f"${v:.4f}",
+        "usd": lambda v: f"${v:,.2f}" if v >= 1 or v == 0 else f"${v:.4f}",
         "seconds": lambda v: f"{v:,.1f} s" if v < 600 else f"{v / 60:,.1f} min",
         "bits": lambda v: f"{v:.4f}",
         "points": lambda v: f"{v:.2f}",

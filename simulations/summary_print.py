@@ -23,7 +23,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    title = f"{visible(summary.name)}: {visible(summary.model)} ({summary.mode}), {visible(summary.recommender)} on {visible(summary.dataset)}, seed {summary.seed}"
+    title = f"{visible(summary.name)}: {visible(summary.asked)}, {visible(summary.recommender)} on {visible(summary.dataset)}, seed {summary.seed}"
     table = Table(
         title=Text(title), title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..evaluators import histogram, jensen_shannon, wasserstein
-from .summary_behaviour import mean_rating_per_user
-from .summary_facts import Facts
-from .summary_numbers import Baseline, Row, known, mean_row
+from .summary_facts import Facts, Floats
+from .summary_numbers import Baseline, Row, Unit, known, mean_row
 from .summary_shapes import Shares
+from .summary_users import mean_rating_per_user
 
 NOISE_DRAWS = 500
 
@@ -51,7 +53,7 @@ def _distances(shares: Shares, labels: dict[str, str], note: str) -> list[Row]:
     levels = np.array([float(x) for x in shares.labels])
     simulated, real = (np.array(shares.series[name], dtype=float) for name in (SIMULATED, REAL))
     n = int(simulated.sum())
-    low = levels <= levels[0] + 0.4 * (levels[-1] - levels[0]) - 1e-9
+    low = slice(max(1, round(0.4 * len(levels))))  # of 1..5: 1 and 2
     lowest = Row(
         "low_ratings",
         labels["low_ratings"],
@@ -70,10 +72,11 @@ def _distances(shares: Shares, labels: dict[str, str], note: str) -> list[Row]:
     noise = np.random.default_rng(0).multinomial(n, real / real.sum(), size=NOISE_DRAWS).astype(float)
     uniform = np.ones(len(levels))
     rows = [lowest]
-    for key, unit, distance in (
+    distances: tuple[tuple[str, Unit, Callable[[Floats, Floats], float]], ...] = (
         ("rating_jsd", "bits", jensen_shannon),
         ("rating_wasserstein", "rating", lambda p, q: wasserstein(p, q, levels)),
-    ):
+    )
+    for key, unit, distance in distances:
         floor = np.array([distance(draw, real) for draw in noise])
         rows.append(
             Row(
