@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from .store import MODELS, get
 
-BATCH = 1024
-"""Texts at once: bounds the memory to some tens of megabytes."""
+BATCH = 64
+"""Texts at once: their token vectors stay in the processor's cache (1024 were half as fast)."""
 
 
 class StaticVectors:

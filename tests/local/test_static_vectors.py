@@ -29,7 +29,7 @@ def test_rows_have_length_one_and_blank_texts_are_zero(vectors: StaticVectors) -
 def test_a_row_depends_on_its_own_text_only(vectors: StaticVectors) -> None:
     texts = [f"film {i} about {'ships ' * (i % 7)}" for i in range(1500)]
     together = vectors.embed(texts)
-    for i in (0, 1023, 1024, 1499):
+    for i in (0, 63, 64, 1499):
         assert np.array_equal(together[i], vectors.embed([texts[i]])[0])
 
 
