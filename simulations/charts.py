@@ -262,7 +262,7 @@ def _note(canvas: Canvas, note: str, height: float) -> None:
 
 def _ticks(top: float) -> list[float]:
     """Round ticks from 0 to just above `top`."""
-    if top <= 0:
+    if top < 1e-9:
         return [0.0, 1.0]
     rough = top * 1.08 / 4
     size = 10.0 ** math.floor(math.log10(rough))

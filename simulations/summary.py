@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ..runs import Run
 from .summary_behaviour import (
@@ -88,8 +89,50 @@ class Summary:
         return whole
 
 
+_made: WeakKeyDictionary[Run, tuple[object, Summary]] = WeakKeyDictionary()
+
+
 def summarise(run: Run) -> Summary:
-    """Sum up a finished or paused run. Intervals are over users; nothing is a number that was not measured."""
+    """Sum up a finished or paused run. Intervals are over users; nothing is a number that was not measured.
+
+    Kept while the run does not change: the terminal, the page and the picture ask for the same one.
+    """
+    now = (run.barrier, len(run.calls), run.manifest.model_dump_json())
+    made = _made.get(run)
+    if made is None or made[0] != now:
+        made = (now, _summarise(run))
+        _made[run] = made
+    return made[1]
+
+
+def numbers(run: Run) -> dict[str, Any]:
+    """The summary's numbers by name, for comparing two runs: {row: {value, low, high, baseline}}."""
+    found: dict[str, Any] = {}
+    for row in summarise(run).rows:
+        first = row.baselines[0].value if row.baselines else None
+        found[row.key] = {"value": row.value, "low": row.low, "high": row.high, "baseline": first}
+    return found
+
+
+def degenerate(summary: Summary) -> str | None:
+    """Why a rehearsal shows nothing: everything was watched, or nothing, or no answer was usable. None where it is sound."""
+    rate, done = summary.pooled_watch_rate, summary.words["done"]
+    if rate is None:
+        return "no page got a usable answer, so there is no behaviour to look at; see the failures in the report"
+    if rate in (0.0, 1.0):
+        what = "everything" if rate else "nothing"
+        hint = "try another model, a calibrated mode (--mode score), or more users and pages"
+        return f"{what} that was shown was {done} (rate {rate:g}): the users do not discriminate; {hint}"
+    return None
+
+
+def _mode(config: Mapping[str, Any], calibration: Mapping[str, Any] | None) -> str:
+    if config.get("model") == "scripted":
+        return "scripted"
+    return "score" if calibration is not None or config.get("mode") == "score" else "generate"
+
+
+def _summarise(run: Run) -> Summary:
     read, config = facts(run), run.manifest.config
     finished = run.status == "finished"
     words = FILMS if config.get("actions", "films") == "films" else OTHERS
@@ -129,30 +172,3 @@ def summarise(run: Run) -> Summary:
         failures=failed(read),
         calibration=read.calibration,
     )
-
-
-def numbers(run: Run) -> dict[str, Any]:
-    """The summary's numbers by name, for comparing two runs: {row: {value, low, high, baseline}}."""
-    found: dict[str, Any] = {}
-    for row in summarise(run).rows:
-        first = row.baselines[0].value if row.baselines else None
-        found[row.key] = {"value": row.value, "low": row.low, "high": row.high, "baseline": first}
-    return found
-
-
-def degenerate(summary: Summary) -> str | None:
-    """Why a rehearsal shows nothing: everything was watched, or nothing, or no answer was usable. None where it is sound."""
-    rate, done = summary.pooled_watch_rate, summary.words["done"]
-    if rate is None:
-        return "no page got a usable answer, so there is no behaviour to look at; see the failures in the report"
-    if rate in (0.0, 1.0):
-        what = "everything" if rate else "nothing"
-        hint = "try another model, a calibrated mode (--mode score), or more users and pages"
-        return f"{what} that was shown was {done} (rate {rate:g}): the users do not discriminate; {hint}"
-    return None
-
-
-def _mode(config: Mapping[str, Any], calibration: Mapping[str, Any] | None) -> str:
-    if config.get("model") == "scripted":
-        return "scripted"
-    return "score" if calibration is not None or config.get("mode") == "score" else "generate"
