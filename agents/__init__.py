@@ -66,8 +66,37 @@ _LAZY = {
     "user_graph": "user_graph",
 }
 
-__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
-    *_LAZY,
+__all__ = [
+    "Action",
+    "ActionSet",
+    "ActionSpec",
+    "Asker",
+    "BudgetReached",
+    "Decision",
+    "Exposure",
+    "GenerateAsker",
+    "Memory",
+    "MemoryConfig",
+    "Persona",
+    "Reaction",
+    "ScoreAsker",
+    "ScoreReader",
+    "ScriptedConfig",
+    "ScriptedPopulation",
+    "Slate",
+    "Traits",
+    "UserContext",
+    "UserState",
+    "World",
+    "action_set",
+    "add_to",
+    "build_personas",
+    "load_personas",
+    "new_state",
+    "page_input",
+    "sample_users",
+    "save_personas",
+    "user_graph",
 ]
 
 

@@ -37,6 +37,8 @@ class World:
     """Weight of fatigue, 0 to 1; 0 takes it out of prompts and decisions."""
     mean_ratings: dict[str, float] | None = None
     """Item id -> mean rating to display; None hides it (it leaks the answer)."""
+    popular: tuple[str, ...] = ()
+    """A few of the most popular items, best first: what a list that is nobody's is made of."""
     embed: Callable[[list[str]], np.ndarray] | None = None
     """Text -> unit row vectors for memory retrieval; None: the built-in hashing embedder."""
 

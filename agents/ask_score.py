@@ -1,10 +1,10 @@
 """A small model's likelihoods play the user: it scores, code decides.
 
-Per page, two fixed-order batches. The first holds the persona once, then all shown titles as possible next entries of
-the list of what this person liked, and a verdict question per item; the second holds the same titles after a list that
-is nobody's. What the model says about nobody is subtracted (content-free correction): the difference is how much more
-likely this person makes a title. A calibration fitted on held-in rows turns it into this user's probabilities, and the
-verdicts into ratings. `signal="yesno"` asks instead whether the person would like to watch each item.
+One fixed-order batch per page. It holds the persona once, then all shown titles as possible next entries of the list of
+what this person liked, the same titles after a list that is nobody's, and a verdict question per item and one about no item
+in particular. What the model says about nobody and nothing is subtracted (content-free correction): the difference is how
+much more likely this person makes a title. A calibration fitted on held-in rows turns it into this user's probabilities,
+and the verdicts into ratings. `signal="yesno"` asks instead whether the person would like to watch each item.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .personas import Persona
 from .randomness import uniform
 from .satisfaction import exit_probability, satisfaction_text
 
-NODES = ("score_user", "score_watch", "score_rate", "say")
+NODES = ("score_user", "score_nobody", "score_watch", "score_rate", "say")
 
 Signal = Literal["title", "yesno"]
 
@@ -61,34 +61,44 @@ class ScoreReader:
         self.model, self.world, self.signal = model, world, signal
         self.prompts = dict(prompts) if prompts is not None else load_prompts({}, NODES)
 
-    def prompt(self, user: Persona | None, recalled: Sequence[str] = ()) -> str:
-        """The shared beginning: tastes, what was recalled (cut short: a small model reads little), liked titles.
-        None: the same about nobody, the content-free prompt."""
-        liked = [] if user is None else [one_line(self.world.catalogue.title(i)) for i in user.liked[:LIKED_SHOWN]]
+    def prompt(self, user: Persona, recalled: Sequence[str] = ()) -> str:
+        """The shared beginning: tastes, what was recalled (cut short: a small model reads little), liked titles."""
         memories = one_line(" ".join(recalled))[:MEMORY_CHARS]
         return _text(
             self.prompts["score_user"].render(
-                tastes="" if user is None else "\n".join(user.tastes),
-                liked="\n".join(f"- {title}" for title in liked or [CONTENT_FREE]),
+                noun=self.world.noun.capitalize(),
+                tastes="\n".join(one_line(taste) for taste in user.tastes),
+                liked=self._list(user.liked[:LIKED_SHOWN]),
                 memories=f"Earlier on this visit: {memories}" if memories else "",
             )
         )
 
+    def nobody(self, items: Sequence[str]) -> str:
+        """The list that is nobody's: the most popular title that is not asked about."""
+        popular = next((i for i in self.world.popular if i not in items), None)
+        liked = self._list([] if popular is None else [popular])
+        return _text(self.prompts["score_nobody"].render(noun=self.world.noun.capitalize(), liked=liked))
+
+    def _list(self, items: Sequence[str]) -> str:
+        titles = [one_line(self.world.catalogue.title(item)) for item in items]
+        return "\n".join(f"- {title}" for title in titles or [CONTENT_FREE])
+
     def questions(self, items: Sequence[str]) -> list[Question]:
-        """With "title": all titles as next entries of the list, then a verdict question per item. With "yesno": a watch and
-        a verdict question per item. The content-free ones come last."""
+        """With "title": all titles as next entries of the person's list, and of nobody's; with "yesno": a watch question per
+        item, and about nothing. Then a verdict question per item, and about nothing."""
         lines = [*(one_line(self.world.line(item)) for item in items), CONTENT_FREE]
         watch = [Question("\n" + _text(self.prompts["score_watch"].render(item=line)), WATCH_LABELS) for line in lines]
         rate = [Question("\n" + _text(self.prompts["score_rate"].render(item=line)), VERDICTS) for line in lines]
         return [*(self._titles(items) if self.signal == "title" else watch), *rate]
 
     def _titles(self, items: Sequence[str]) -> list[Question]:
-        return [Question(ENTRY, tuple(" " + one_line(self.world.catalogue.title(item)) for item in items))]
+        titles = tuple(" " + one_line(self.world.catalogue.title(item)) for item in items)
+        return [Question(ENTRY, titles), Question(self.nobody(items) + ENTRY, titles, alone=True)]
 
     async def read(
         self, user: Persona, items: Sequence[str], *, at: Place, recalled: Sequence[str] = ()
     ) -> tuple[Outcome[list[list[float]]], list[ItemScores]]:
-        """The outcome of the page's call (or of the one that failed) and one `ItemScores` per item (none where one failed)."""
+        """The outcome of the page's call and one `ItemScores` per item (none where it failed)."""
         outcome = await self.model.score(self.prompt(user, recalled), self.questions(items), at=at)
         if not outcome.ok or outcome.value is None:
             return outcome, []
@@ -96,11 +106,7 @@ class ScoreReader:
             own = [yes - no for yes, no in outcome.value[: len(items) + 1]]
             free = [own[-1]] * len(items)
         else:
-            own = outcome.value[0]
-            prior = await self.model.score(self.prompt(None), self._titles(items), at=at.at(f"{at.node}/nobody"))
-            if not prior.ok or prior.value is None:
-                return prior, []
-            free = prior.value[0]
+            own, free = outcome.value[:2]
         verdicts = expected_verdicts(outcome.value[-len(items) - 1 :])
         return outcome, [
             ItemScores(margin=a - b, verdict=v, raw_margin=a)

@@ -16,7 +16,7 @@ from .fatigue import fatigue_at
 from .memory import Memory
 from .personas import Persona
 from .satisfaction import next_satisfaction
-from .user_state import START_SATISFACTION, UserState
+from .user_state import START_SATISFACTION
 
 GIVE_UP_AFTER = 3
 """Pages in a row without a usable answer after which a user is taken out, so that a broken model does not browse for ever."""

@@ -1,4 +1,4 @@
-"""The command tree."""
+"""The command tree, and what happens to errors: a known one is a message, every other one keeps its traceback."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ import typer
 
 from .. import __version__
 from . import data, doctor, models, personas, replay, report, resume, runs, simulate
-from .output import BAD_INPUT, INTERRUPTED, is_ours
+from .output import BAD_INPUT, FAILED, INTERRUPTED, is_ours
 from .output import report as report_error
+
+EPILOG = """First steps:  recloop simulate   (10 users, 3 pages, a small local model: about a minute)
+
+Next:  recloop report RUN,  recloop simulate --recommender module:object --data FILE
+
+Exit codes:  0 fine,  1 the rehearsal shows nothing, or a check failed,  2 bad input,  3 paused,  130 Ctrl-C"""
 
 app = typer.Typer(
     name="recloop",
-    help="Rehearse a recommender or search system with LLM agents before real people meet it.",
-    epilog="First steps: `recloop simulate` (ten users, three pages, a local model), then `recloop report RUN`. "
-    "`recloop doctor` says what is missing and how to mend it.",
+    help="Rehearse a recommender with LLM agents before real people meet it.",
+    epilog=EPILOG,
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -34,31 +39,41 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show Python's traceback of every error, also of known ones.")
+    ] = False,
 ) -> None:
-    pass
+    if traceback:
+        os.environ["RECLOOP_TRACEBACK"] = "1"
 
 
-app.command("simulate")(simulate.command)
-app.command("resume")(resume.command)
-app.command("replay")(replay.command)
-app.command("report")(report.command)
-app.add_typer(runs.app, name="runs")
-app.add_typer(data.app, name="data")
-app.add_typer(personas.app, name="personas")
-app.add_typer(models.app, name="models")
-app.command("doctor")(doctor.command)
+REHEARSE, LOOK, SET_UP = "Rehearse", "Look at what came of it", "What there is on this machine"
+
+app.command("simulate", rich_help_panel=REHEARSE, epilog=simulate.EPILOG)(simulate.command)
+app.command("resume", rich_help_panel=REHEARSE)(resume.command)
+app.command("replay", rich_help_panel=REHEARSE)(replay.command)
+app.command("report", rich_help_panel=LOOK)(report.command)
+app.add_typer(runs.app, name="runs", rich_help_panel=LOOK)
+app.add_typer(personas.app, name="personas", rich_help_panel=LOOK)
+app.add_typer(data.app, name="data", rich_help_panel=SET_UP)
+app.add_typer(models.app, name="models", rich_help_panel=SET_UP)
+app.command("doctor", rich_help_panel=SET_UP)(doctor.command)
 
 
 def run_app() -> None:
-    """Run the command line; every error of our own is one message, everything else keeps its traceback."""
-    # Parquet and llama.cpp both start thread pools; a small model is fastest and repeatable on one thread each.
+    """Run the command line; known errors become one message and exit code 2, Ctrl-C exit code 130."""
+    # Parquet and llama.cpp both start thread pools; a small model is fastest and repeatable on few threads.
     os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has enough; nothing more may be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
     except Exception as error:
-        if not is_ours(error):
+        if os.environ.get("RECLOOP_TRACEBACK") or not is_ours(error):
             raise
         report_error(error)
-        sys.exit(BAD_INPUT)
+        sys.exit(FAILED if type(error).__name__ == "ReplayDiverged" else BAD_INPUT)

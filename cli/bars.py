@@ -9,22 +9,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from .output import note
+
 
 class Bars:
-    """One bar per stage, on stderr; plain lines where the output is no terminal."""
+    """One bar per stage, on stderr; a plain line per fifth where stderr is no terminal."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, quiet=quiet)
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
         self.plain = not self.console.is_terminal
         self.bars = RichProgress(
-            TextColumn("{task.description:<20}"),
-            BarColumn(),
+            TextColumn("{task.description:<18}", markup=False),
+            BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            TextColumn("left", style="dim"),
             TimeRemainingColumn(),
             console=self.console,
-            disable=quiet or self.plain,
+            disable=self.plain,
         )
         self.task: TaskID | None = None
         self._done = self._total = 0
@@ -38,16 +40,21 @@ class Bars:
         self.bars.stop()
 
     def stage(self, name: str, total: int) -> None:
+        """A new bar begins."""
         self._name, self._done, self._total = name, 0, total
         self.task = self.bars.add_task(name, total=total)
 
     def advance(self, steps: int = 1) -> None:
+        """`steps` more are done."""
+        if steps <= 0:
+            return
         if self.task is not None:
             self.bars.advance(self.task, steps)
         before, self._done = self._done, self._done + steps
-        tenth = max(1, self._total // 10)
-        if self.plain and (before // tenth != self._done // tenth or self._done == self._total):
-            self.console.print(f"{self._name}: {self._done}/{self._total}", markup=False, highlight=False)
+        fifth = max(1, self._total // 5)
+        if self.plain and (before // fifth != self._done // fifth or self._done == self._total):
+            note(f"{self._name}: {self._done}/{self._total}")
 
     def note(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False)
+        """One line a person should see, above the bars."""
+        note(text)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..runs import Run, RunKind, get_kind
+from .output import console, number, print_table
+
+NUMBERS = ("value", "low", "high", "baseline")
+"""What a kind's summary may say of each of its numbers."""
 
 
 def register_kinds() -> None:
@@ -14,3 +21,31 @@ def kind_of(run: Run) -> RunKind:
     """The kind of a run. Raises `UnknownKind` for a run of another or later RecLoop."""
     register_kinds()
     return get_kind(run.kind)
+
+
+def summary_of(run: Run) -> dict[str, Any]:
+    """The summary of a run as plain values, whatever its kind."""
+    found = kind_of(run).call("summary", run)
+    return dict(found if isinstance(found, Mapping) else found.json())
+
+
+def show_summary(run: Run) -> None:
+    """Print the summary as its kind prints it; a kind without a printer of its own gets a plain table."""
+    if run.kind == "simulate":
+        from ..simulations import print_summary, summarise
+
+        print_summary(summarise(run), console)
+        return
+    rows = [(name, number(value)) for name, value in flat(summary_of(run)).items()]
+    print_table("Numbers", ["number", "value"], rows, right=["value"])
+
+
+def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping by dotted paths; lists are left to --json."""
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        if isinstance(inner, Mapping):
+            found |= flat(inner, f"{prefix}{key}.")
+        elif not isinstance(inner, list | tuple):
+            found[f"{prefix}{key}"] = inner
+    return found

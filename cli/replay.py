@@ -7,17 +7,25 @@ from typing import Annotated
 
 import typer
 
-from .output import FAILED, console, print_json
+from .output import FAILED, note, print_json, say
 
 
 def command(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
-    out: Annotated[Path | None, typer.Option(help="Keep the replayed run here. [a temporary folder]", show_default=False)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the digests as JSON.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the replayed run here (default: a temporary folder).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
 ) -> None:
-    """Run a recording again from its recorded calls alone, and say whether everything came out the same.
+    """Run a recording again without a model, and say whether it came out the same.
 
-    No model is called. Where a prompt or the code has changed, the first call that differs is named.
+    Every answer comes from the recording; no model is called, nothing is
+    paid. Exit code 1 if the digests differ or if the code now asks something
+    that was not recorded; the first such call is named.
+
+      recloop replay recloop-runs/2026-01-31-simulate
+      recloop replay RUN --out again && recloop runs compare RUN again
+
     """
     import asyncio
     import tempfile
@@ -28,13 +36,15 @@ def command(
 
     with Run.open(run) as opened:
         kind = kind_of(opened)
-    with tempfile.TemporaryDirectory(prefix="recloop-replay-") as scratch, Bars(quiet=as_json) as bars:
+    with tempfile.TemporaryDirectory(prefix="recloop-replay-") as scratch, Bars() as bars:
         target = out if out is not None else Path(scratch) / "run"
         before, after = asyncio.run(kind.call("replay", run, out=target, progress=bars))
     same = before == after
     if as_json:
-        print_json({"recorded": before, "replayed": after, "same": same})
+        print_json({"run": run, "recorded": before, "replayed": after, "same": same})
     else:
-        console.print(f"recorded {before}\nreplayed {after}\n{'the same' if same else 'NOT the same'}", highlight=False)
+        say(f"recorded  {before}\nreplayed  {after}\n{'the same' if same else 'NOT the same'}")
     if not same:
+        if out is None:
+            note("see where:  recloop replay RUN --out DIR,  then  recloop runs compare RUN DIR")
         raise typer.Exit(FAILED)

@@ -7,19 +7,33 @@ from typing import Annotated
 
 import typer
 
-from .output import console
+from .output import print_json, say
 
 
 def command(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
 ) -> None:
-    """Write one self-contained HTML page of a run: plots, intervals, baselines, and users page by page. No outside request."""
+    """Write one HTML page about a run: plots, intervals, baselines, users page by
+    page.
+
+    The page holds everything itself and asks nothing of the network. A paused
+    run has a report too.
+
+      recloop report recloop-runs/2026-01-31-simulate --open
+
+    """
     from ..runs import Run
     from ..simulations import write_picture, write_report
+    from .kinds import kind_of
 
     with Run.open(run) as opened:
+        kind_of(opened)
         page, picture = write_report(opened), write_picture(opened)
-    console.print(f"report   {page}\npicture  {picture}", markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        print_json({"run": run, "report": page, "picture": picture})
+    else:
+        say(f"report   {page}\npicture  {picture}")
     if show:
         typer.launch(str(page.resolve()))

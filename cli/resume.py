@@ -7,25 +7,36 @@ from typing import Annotated
 
 import typer
 
-from .output import console
+from .output import note
 
 
 def command(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
-    budget: Annotated[str | None, typer.Option(help="New limits, e.g. `calls=1000` (spent so far counts).")] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Calls in flight at once.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    budget: Annotated[
+        str | None, typer.Option(metavar="LIMITS", help="New limits, for example calls=1000 (what was spent counts).")
+    ] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, metavar="N", help="Calls in flight at once.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
 ) -> None:
-    """Go on from the last page barrier of a paused, killed or failed run. Calls already recorded are not made again."""
+    """Go on with a paused, killed or failed run, from its last whole page.
+
+    Recorded calls are not made again; those that timed out are. Data and
+    prompts must be what the run began with.
+
+      recloop resume recloop-runs/2026-01-31-simulate
+      recloop resume recloop-runs/2026-01-31-simulate --budget usd=2
+
+    """
     from ..runs import Run
     from .bars import Bars
+    from .conclude import carry_out, conclude
     from .kinds import kind_of
-    from .simulate import conclude, interruptible
 
     with Run.open(run) as opened:
         kind, status = kind_of(opened), opened.status
     if status == "finished":
-        console.print(f"{run} is finished already.", markup=False, highlight=False)
-    with Bars(quiet=as_json) as bars:
-        interruptible(kind.call("resume", run, budget=budget, concurrency=concurrency, progress=bars), run)
+        note(f"{run} is finished already; this is what came of it")
+    else:
+        with Bars() as bars:
+            carry_out(kind.call("resume", run, budget=budget, concurrency=concurrency, progress=bars), run)
     conclude(run, as_json)

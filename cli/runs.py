@@ -3,62 +3,103 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import console, print_json, print_table
+from .output import CommandError, megabytes, number, print_json, print_table, say, short
+
+if TYPE_CHECKING:
+    from ..runs import Manifest, RunInfo
 
 app = typer.Typer(help="List, look at, compare and tidy recorded runs.", no_args_is_help=True)
 
 ROOT = Path("recloop-runs")
 Folder = Annotated[Path, typer.Argument(help="The run's folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")]
 
 
 @app.command("list")
 def list_(root: Annotated[Path, typer.Argument(help="Folder of runs.")] = ROOT, as_json: Json = False) -> None:
-    """The runs in a folder, newest last."""
+    """The runs in a folder, newest last: running, paused, killed, finished, unreadable."""
     from ..runs import list_runs
 
-    rows = []
-    for info in list_runs(root):
-        manifest = info.manifest
-        rows.append(
-            {
-                "run": str(info.path),
-                "kind": manifest.kind if manifest else None,
-                "status": info.status,
-                "created": manifest.created if manifest else None,
-                "size_mb": round(info.size / 1e6, 2),
-                "problem": info.problem or (manifest.reason if manifest else ""),
-            }
-        )
+    if root != ROOT and not root.is_dir():
+        raise CommandError(f"{root} is no folder\n  give the folder that holds your runs (default: {ROOT})")
+    infos = list_runs(root)
     if as_json:
-        print_json(rows)
-    elif rows:
-        print_table("Runs", list(rows[0]), [list(row.values()) for row in rows])
-    else:
-        console.print(f"no runs in {root}; `recloop simulate` makes one", markup=False, highlight=False)
+        print_json([_row(info) for info in infos])
+        return
+    if not infos:
+        say(f"no runs in {root}; `recloop simulate` makes one")
+        return
+    rows = [
+        (i.path.name, i.status, _day(i.manifest), megabytes(i.size), "" if i.manifest is None else _asked(i.manifest))
+        for i in infos
+    ]
+    print_table(f"Runs in {short(root)}", ["run", "status", "created", "size", "what"], rows, right=["size"], whole=["status", "created", "size"])
+    for info in infos:
+        problem = info.problem or (info.manifest.reason if info.manifest else "")
+        if problem:
+            say(f"{info.path.name}: {problem}", style="dim")
+
+
+def _row(info: RunInfo) -> dict[str, Any]:
+    manifest = info.manifest
+    return {
+        "run": info.path,
+        "kind": manifest.kind if manifest else None,
+        "name": manifest.name if manifest else None,
+        "status": info.status,
+        "created": manifest.created if manifest else None,
+        "bytes": info.size,
+        "pid": info.pid,
+        "problem": info.problem or (manifest.reason if manifest else ""),
+    }
+
+
+def _day(manifest: Manifest | None) -> str:
+    return manifest.created[:16].replace("T", " ") if manifest else ""
+
+
+def _asked(manifest: Manifest) -> str:
+    config = manifest.config
+    if not {"users", "pages", "recommender", "model"} <= set(config):
+        return manifest.kind
+    return f"{config['users']} x {config['pages']}, {config['recommender']}, {config['model']}"
 
 
 @app.command()
 def show(run: Folder, as_json: Json = False) -> None:
-    """The manifest of a run, its tables and its summary."""
+    """What was asked in a run, how it stands, its tables and its numbers."""
     from ..runs import Run, table_specs
-    from .kinds import kind_of
+    from .kinds import kind_of, show_summary, summary_of
 
     with Run.open(run) as opened:
-        kind = kind_of(opened)
-        manifest = opened.manifest.model_dump(mode="json")
+        kind_of(opened)
+        manifest, digest, barrier = opened.manifest, opened.digest(), opened.barrier
         tables = {name: opened.table(name).num_rows for name in table_specs()}
-        summary = kind.call("summary", opened)
-    if as_json:
-        print_json({"manifest": manifest, "tables": tables, "summary": summary})
-        return
-    print_table("Manifest", ["field", "value"], manifest.items())
-    print_table("Tables", ["table", "rows"], tables.items())
-    print_table("Numbers", ["number", "value"], flat(summary).items())
+        if as_json:
+            whole = manifest.model_dump(mode="json")
+            print_json({"manifest": whole, "digest": digest, "barrier": barrier, "tables": tables, "summary": summary_of(opened)})
+            return
+        facts = [
+            ("status", manifest.status + (f": {manifest.reason}" if manifest.reason else "")),
+            ("created", f"{_day(manifest)} UTC, kind {manifest.kind}, seed {manifest.seed}, at barrier {barrier}"),
+            ("digest", digest),
+            ("settings", _settings(manifest.config)),
+            ("tables", ", ".join(f"{name} {rows:,}" for name, rows in tables.items())),
+            ("notes", "; ".join(manifest.notes)),
+            ("versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
+        ]
+        print_table(f"Run {opened.path.name}", ["", ""], [(name, text) for name, text in facts if text])
+        say()
+        show_summary(opened)
+
+
+def _settings(config: dict[str, Any]) -> str:
+    given = {name: value for name, value in config.items() if value not in (None, "", {}, [])}
+    return ", ".join(f"{name}={value}" for name, value in given.items())
 
 
 @app.command()
@@ -69,15 +110,15 @@ def digest(run: Folder, as_json: Json = False) -> None:
     with Run.open(run) as opened:
         value = opened.digest()
     if as_json:
-        print_json({"run": str(run), "digest": value})
+        print_json({"run": run, "digest": value})
     else:
-        console.print(value, highlight=False)
+        say(value)
 
 
 @app.command()
 def prune(
     run: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.")],
-    keep: Annotated[int, typer.Option(min=1, help="Page barriers whose checkpoints stay (to fork from).")] = 1,
+    keep: Annotated[int, typer.Option(min=1, metavar="N", help="Page barriers whose checkpoints stay (to fork from).")] = 1,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the whole run, calls and events included.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")] = False,
     as_json: Json = False,
@@ -86,19 +127,30 @@ def prune(
     from ..runs import prune as prune_runs
 
     if delete and not yes:
-        typer.confirm(f"Delete {run} and every call recorded in it?", abort=True)
+        typer.confirm(f"Delete {run} and every call recorded in it?", abort=True, err=True)
     results = prune_runs(run, keep_barriers=keep, delete=delete)
     if as_json:
-        print_json([{"run": str(r.path), "freed": r.freed, "dropped": r.dropped, "skipped": r.skipped} for r in results])
+        print_json([{"run": r.path, "freed": r.freed, "dropped": r.dropped, "skipped": r.skipped} for r in results])
         return
     for result in results:
-        done = result.skipped or f"{result.freed / 1e6:.2f} MB freed"
-        console.print(f"{result.path}: {done}", markup=False, highlight=False, soft_wrap=True)
+        say(f"{result.path}: {result.skipped or f'{megabytes(result.freed)} freed'}")
+    if not results:
+        say(f"no runs in {run}")
 
 
 @app.command()
-def compare(a: Folder, b: Folder, as_json: Json = False) -> None:
-    """Two runs side by side: settings that differ, the first event that differs, the summaries' numbers."""
+def compare(
+    a: Annotated[Path, typer.Argument(help="A run's folder.")],
+    b: Annotated[Path, typer.Argument(help="Another run's folder.")],
+    as_json: Json = False,
+) -> None:
+    """Two runs side by side: settings that differ, the first event that differs,
+    their numbers.
+
+      recloop simulate --model scripted --recommender pop --name pop
+      recloop runs compare recloop-runs/2026-01-31-simulate recloop-runs/2026-01-31-pop
+
+    """
     import dataclasses
 
     from ..runs import compare_runs
@@ -109,28 +161,25 @@ def compare(a: Folder, b: Folder, as_json: Json = False) -> None:
     if as_json:
         print_json({"same": result.same, **dataclasses.asdict(result)})
         return
-    console.print("the same" if result.same else "different digests", highlight=False)
+    say("the same: equal digests" if result.same else "not the same: the digests differ")
     if result.config:
-        print_table("Asked differently", ["what", "a", "b"], [(k, *v) for k, v in result.config.items()])
+        say()
+        print_table("Asked differently", ["what", "a", "b"], [(k, _cell(x), _cell(y)) for k, (x, y) in result.config.items()])
     if result.event is not None:
         e = result.event
-        console.print(
-            f"first event that differs: agent {e.agent or '-'}, page {e.page}, {e.field or 'one run ended'}: {e.a!r} / {e.b!r}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-    print_table("Rows", ["table", "a", "b"], [(k, *v) for k, v in result.rows.items()])
-    print_table("Numbers", ["number", "a", "b", "b - a"], [(k, *v) for k, v in result.summary.items()])
+        where = f"user {e.agent or '-'}, page {e.page}"
+        what = f"{e.field}: {_cell(e.a)} / {_cell(e.b)}" if e.field else "only one of the runs has it"
+        say(f"\nfirst event that differs: {where}, {what}")
+    rows = {name: pair for name, pair in result.rows.items() if any(pair)}
+    say()
+    print_table("Rows", ["table", "a", "b"], [(k, *map(number, v)) for k, v in rows.items()], right=["a", "b"])
+    values = {k.removesuffix(".value"): v for k, v in result.summary.items() if k.endswith(".value") and v[:2] != (None, None)}
+    if values or result.summary:
+        table = [(k, *map(number, v)) for k, v in (values or result.summary).items()]
+        say()
+        print_table("Numbers", ["number", "a", "b", "b - a"], table, right=["a", "b", "b - a"])
 
 
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """A nested dict by dotted paths; long lists are left to --json."""
-    found: dict[str, Any] = {}
-    for key, inner in value.items():
-        path = f"{prefix}{key}"
-        if isinstance(inner, dict):
-            found |= flat(inner, f"{path}.")
-        elif not isinstance(inner, list):
-            found[path] = inner
-    return found
+def _cell(value: Any) -> str:
+    text = "–" if value is None else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -29,6 +29,7 @@ from .types import Abilities, Message, Model, Outcome, Place, Question, Status, 
 if TYPE_CHECKING:
     from .dspy_face import dspy_lm
     from .langchain_face import DoorChatModel
+    from .local import static_vectors
 
 __all__ = [
     "Abilities",
@@ -56,9 +57,10 @@ __all__ = [
     "fence",
     "open_model",
     "plain",
+    "static_vectors",
 ]
 
-_LAZY = {"DoorChatModel": "langchain_face", "dspy_lm": "dspy_face"}
+_LAZY = {"DoorChatModel": "langchain_face", "dspy_lm": "dspy_face", "static_vectors": "local"}
 
 
 def __getattr__(name: str) -> Any:

@@ -189,7 +189,10 @@ class Door:
             raise ValueError("score needs at least one question, and each question at least one label")
         asked = {
             "prompt": request.prompt,
-            "questions": [[question.suffix, list(question.labels)] for question in request.questions],
+            "questions": [
+                [question.suffix, list(question.labels), *(["alone"] if question.alone else [])]
+                for question in request.questions
+            ],
             "whole": request.whole,
         }
         settled = await self._settle(

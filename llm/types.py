@@ -43,11 +43,18 @@ class Place:
 class Question:
     """One question of a scoring batch: `suffix` follows the shared prompt; each label's log-likelihood is read after it.
 
-    Labels are literal continuations (with their leading space where one belongs there); one token or many.
+    Labels are literal continuations (with their leading space where one belongs there); one token or many. With `alone`
+    the shared prompt is left out and the suffix is the whole prompt: for what a model says about nobody in particular,
+    asked in the same batch.
     """
 
     suffix: str
     labels: tuple[str, ...]
+    alone: bool = False
+
+    def after(self, prompt: str) -> str:
+        """The whole text that the labels follow."""
+        return self.suffix if self.alone else prompt + self.suffix
 
 
 @dataclass(frozen=True, slots=True)

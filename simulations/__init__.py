@@ -4,7 +4,7 @@
     preparation.py data, split, personas, recommender       population.py  the Mesa model
     calibrate.py   score mode learns its margins            minds.py       LangGraph agents or scripted users
     rehearsal.py   start, resume, replay                    forecasting.py what it would cost
-    tables.py      the run's documented tables              summary.py, report.py, charts.py   what came of it
+    tables.py      the run's documented tables              outcome/       what came of it: numbers, report, charts
 
 A study (a question asked of rehearsals) is a new file here. The names below are the public face; they load on first use.
 """
@@ -20,12 +20,12 @@ from .config import VOLATILE, SimulateConfig, SimulateError, load_config
 
 if TYPE_CHECKING:
     from .forecasting import Forecast, forecast
-    from .population import Mind, Population, SimUser
+    from .outcome.report import write_picture, write_report
+    from .outcome.summary import Summary, degenerate, print_summary, summarise
     from .policy import Policy
+    from .population import Mind, Population, SimUser
     from .preparation import Prepared, prepare
     from .rehearsal import replay, resume, simulate
-    from .report import write_picture, write_report
-    from .summary import Summary, degenerate, print_summary, summarise
 
 _LAZY = {
     "Forecast": "forecasting",
@@ -35,26 +35,47 @@ _LAZY = {
     "Population": "population",
     "Prepared": "preparation",
     "SimUser": "population",
-    "degenerate": "summary",
+    "degenerate": "outcome.summary",
     "prepare": "preparation",
-    "print_summary": "summary",
+    "print_summary": "outcome.summary",
     "replay": "rehearsal",
     "resume": "rehearsal",
     "simulate": "rehearsal",
-    "summarise": "summary",
-    "Summary": "summary",
-    "write_picture": "report",
-    "write_report": "report",
+    "summarise": "outcome.summary",
+    "Summary": "outcome.summary",
+    "write_picture": "outcome.report",
+    "write_report": "outcome.report",
 }
 
-__all__ = ["SimulateConfig", "SimulateError", "load_config", *_LAZY]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
+    "Forecast",
+    "Mind",
+    "Policy",
+    "Population",
+    "Prepared",
+    "SimUser",
+    "SimulateConfig",
+    "SimulateError",
+    "Summary",
+    "degenerate",
+    "forecast",
+    "load_config",
+    "prepare",
+    "print_summary",
+    "replay",
+    "resume",
+    "simulate",
+    "summarise",
+    "write_picture",
+    "write_report",
+]
 
 register_kind(
     RunKind(
         "simulate",
         resume="recloop.simulations.rehearsal:resume",
         replay="recloop.simulations.rehearsal:replay",
-        summary="recloop.simulations.summary:summarise",
+        summary="recloop.simulations.outcome.summary:numbers",
         volatile_config=VOLATILE,
     )
 )

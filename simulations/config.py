@@ -59,13 +59,15 @@ class SimulateConfig(BaseModel):
     """Refit the recommender on what was watched every k pages; 0 keeps it frozen."""
     tastes: Literal["genres", "llm"] = "genres"
     """Who summarises a user's tastes: a deterministic count of genres and words, or the model."""
+    memory: Literal["words", "vectors"] = "words"
+    """What relevance in memory is measured by: hashed `words`, or static text `vectors` (fetched once, 19 MB)."""
     calibration_items: PositiveInt = 8
     """Held-in items per user (half liked, half unobserved) from which score mode learns the model's margins."""
     watch_rate: tuple[float, float] = (0.25, 0.55)
     """Score mode: expected watch rate of the least and the most active group. A choice, not a measurement."""
-    signal: Literal["title", "yesno"] = "title"
-    """Score mode: what tells how well an item suits. `title`: how much more likely this person's list makes its title.
-    `yesno`: the log-odds of yes when asked whether they would watch it."""
+    signal: Literal["auto", "title", "yesno"] = "auto"
+    """Score mode: what tells how well an item suits. `title`: how much more likely this person's list makes its title (local
+    models). `yesno`: the log-odds of yes when asked whether they would watch it. `auto`: title where the model can."""
     say: bool = False
     """Score mode: let the model add one short sentence at the exit interview (code decides everything else)."""
     prompts: dict[str, str] = Field(default_factory=dict)
@@ -91,6 +93,13 @@ class SimulateConfig(BaseModel):
         if self.calibration_items < 2:
             raise ValueError("calibration_items must be at least 2 (one liked, one unobserved)")
         return self
+
+    @property
+    def reads(self) -> Literal["title", "yesno"]:
+        """The signal really read: endpoints list single next tokens only, so they are asked yes or no."""
+        if self.signal != "auto":
+            return self.signal
+        return "title" if self.model.startswith("local") else "yesno"
 
     @property
     def scripted(self) -> bool:

@@ -60,10 +60,9 @@ async def forecast(config: SimulateConfig) -> Forecast:
     await prepared.policy.open()
     slates = await prepared.policy.page(0, [p.user for p in prepared.personas])
     if mode == "score":
-        reader = ScoreReader(door, prepared.world, prompts, config.signal)
+        reader = ScoreReader(door, prepared.world, prompts, config.reads)
         page = sum(_score_bytes(reader, p, slates[p.user].items) for p in prepared.personas if p.user in slates)
-        each = 2 if config.signal == "title" else 1
-        calls, prompt, answer = each * n * (pages + 1), page * (pages + 1) / 4, each * n * (pages + 1)
+        calls, prompt, answer = n * (pages + 1), page * (pages + 1) / 4, n * (pages + 1)
         if config.say:
             calls, prompt, answer = calls + n, prompt + 60 * n, answer + 32 * n
     else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..agents.actions import ACTION_SETS, ActionSet
 from ..agents.ask import World
@@ -16,6 +17,11 @@ from .config import SimulateConfig, SimulateError
 from .policy import Policy
 
 SERVICES = {"films": ("a film recommendation service", "films"), "shop": ("an online shop", "products")}
+if TYPE_CHECKING:
+    import numpy as np
+
+POPULAR = 100
+"""Items named to the user agents as popular; more than any page holds."""
 
 
 @dataclass
@@ -120,4 +126,14 @@ def _world(config: SimulateConfig, train: Dataset) -> World:
         noun=noun,
         fatigue=config.fatigue,
         mean_ratings=means,
+        embed=_embedder(config.memory),
+        popular=tuple(train.items.ids[i] for i in (-train.popularity()).argsort(kind="stable")[:POPULAR]),
     )
+
+
+def _embedder(memory: str) -> Callable[[list[str]], np.ndarray] | None:
+    if memory == "words":
+        return None
+    from ..llm import static_vectors
+
+    return static_vectors().embed

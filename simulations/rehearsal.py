@@ -13,10 +13,10 @@ from ..agents.ask_generate import NODES as GENERATE_NODES
 from ..agents.ask_generate import GenerateAsker, load_prompts
 from ..agents.ask_score import NODES as SCORE_NODES
 from ..agents.ask_score import ScoreAsker, ScoreReader
-from ..agents.personas import Persona
-from ..agents.scripted import ScriptedConfig, ScriptedPopulation
 from ..agents.fatigue import FatigueConfig
 from ..agents.llm_tastes import llm_tastes
+from ..agents.personas import Persona
+from ..agents.scripted import ScriptedConfig, ScriptedPopulation
 from ..llm import Budget, Door, open_model
 from ..runs import Event, Run, new_run_path
 from .calibrate import calibrate
@@ -262,7 +262,7 @@ async def _mind(
     asker: Asker
     setup: list[Event] = []
     if mode_of(config, door) == "score":
-        reader = ScoreReader(door, world, prompts, config.signal)
+        reader = ScoreReader(door, world, prompts, config.reads)
         calibrated = await calibrate(prepared, reader, progress)
         personas = calibrated.personas
         asker = ScoreAsker(reader, calibrated.watching, calibrated.ratings, say=config.say)

@@ -47,6 +47,23 @@ class Scorer:
     ) -> tuple[list[list[float]], Usage]:
         """Log-likelihoods (nats), a list per question, a number per label. Raises `Rejected` for an empty label and
         for what does not fit into the context."""
+        self._cancelled = cancelled
+        values: list[list[float]] = [[] for _ in questions]
+        used = 0
+        for number, question in enumerate(questions):  # first, so that the shared prompt stays in memory for the next call
+            if question.alone:
+                (values[number],), tokens = self._over(question.suffix, [Question("", question.labels)])
+                used += tokens
+        together = [number for number, question in enumerate(questions) if not question.alone]
+        if together:
+            found, tokens = self._over(prompt, [questions[number] for number in together])
+            used += tokens
+            for number, row in zip(together, found, strict=True):
+                values[number] = row
+        return values, Usage(prompt=used)
+
+    def _over(self, prompt: str, questions: Sequence[Question]) -> tuple[list[list[float]], int]:
+        """One prompt with all that is asked after it; also the tokens it took."""
         body, last = self._prompt(prompt)
         leaves = list(self._leaves(questions))
         longest = max(len(leaf.suffix) + len(leaf.label) for leaf in leaves)
@@ -55,7 +72,6 @@ class Scorer:
                 f"prompt and longest question are {len(body) + longest} tokens, the local model reads {CELLS}: "
                 "shorten the prompt or the question"
             )
-        self._cancelled = cancelled
         held, self._held = self._held, []
         kept = _shared_chunks(held, body)
         self.context.cut(kept)
@@ -66,7 +82,7 @@ class Scorer:
         for wave in _waves(leaves, CELLS - len(body)):
             used += self._wave(last, len(body), wave, values)
         self._held = body
-        return values, Usage(prompt=used)
+        return values, used
 
     def close(self) -> None:
         self.context.close()

@@ -92,13 +92,13 @@ class OpenAIProvider:
             raise bad_answer(self.where, raw, self._secrets) from None
 
     async def score(self, request: ScoreRequest) -> RawScores:
-        """The next token's log-probabilities after prompt + suffix as the user's message; one question."""
+        """The next token's log-probabilities after prompt and suffix as the user's message; one question."""
         if request.whole:
             raise NoAbility(f"{self.name} gives no log-likelihoods of whole texts; use a local model for loglik")
         if self._lists_logprobs is False:
             raise self._no_logprobs()
         (question,) = request.questions
-        message = {"role": "user", "content": request.prompt + question.suffix}
+        message = {"role": "user", "content": question.after(request.prompt)}
         value, body, raw = await self._ask_logprobs(ChatRequest((message,), max_tokens=1))
         listed = self._listed(value, raw)
         if listed is None:

@@ -204,3 +204,13 @@ def test_the_fast_form_is_the_same_file_on_every_runtime_and_is_mended(model_fil
         file.seek(1_000_000)
         file.write(b"damage")
     assert hashlib.sha256(faster_form(source).read_bytes()).hexdigest() == expected
+
+
+def test_a_question_alone_is_read_after_its_own_text_only(scorer: Scorer) -> None:
+    prior = "Films people liked:\n- Heat (1995)\n-"
+    labels = (" Alien (1979)", " Babe (1995)")
+    request = page(0)
+    (together, *rest), _ = scorer.score(request.prompt, [Question(prior, labels, alone=True), *request.questions])
+    (apart,), _ = scorer.score(prior, [Question("", labels)])
+    assert together == apart
+    assert rest == scorer.score(request.prompt, request.questions)[0]

@@ -13,8 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from recloop.runs import Run
-from recloop.simulations.report import write_picture, write_report
-from recloop.simulations.summary import summarise
+from recloop.simulations.outcome.report import write_picture, write_report
+from recloop.simulations.outcome.summary import summarise
 from report_fixture import CASES, write_run
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}

@@ -15,8 +15,8 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).parent))
 
 from recloop.runs import Run
-from recloop.simulations.summary import Summary, degenerate, numbers, print_summary, summarise
-from recloop.simulations.summary_numbers import Row
+from recloop.simulations.outcome.numbers import Row
+from recloop.simulations.outcome.summary import Summary, degenerate, numbers, print_summary, summarise
 from report_fixture import CASES, HOSTILE, write_run
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..runs import Run
-from .summary_facts import Facts
-from .summary_numbers import Baseline, Row, share_row
-from .summary_shapes import Failed, Work
+from ...runs import Run
+from .facts import Facts
+from .numbers import Baseline, Row, share_row
+from .shapes import Failed, Work
 
 AGENT4REC = "Agent4Rec's published run of 1,000 agents"
 AGENT4REC_CALLS, AGENT4REC_TOKENS, AGENT4REC_PAGES_PER_SECOND = 2.5, 2_135.0, 0.79

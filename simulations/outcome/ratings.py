@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..evaluators import histogram, jensen_shannon, wasserstein
-from .summary_facts import Facts, Floats
-from .summary_numbers import Baseline, Row, Unit, known, mean_row
-from .summary_shapes import Shares
-from .summary_users import mean_rating_per_user
+from ...evaluators import histogram, jensen_shannon, wasserstein
+from .facts import Facts, Floats
+from .numbers import Baseline, Row, Unit, known, mean_row
+from .shapes import Shares
+from .users import mean_rating_per_user
 
 NOISE_DRAWS = 500
 

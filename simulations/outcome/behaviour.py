@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.trait_texts import TRAIT_NAMES
-from ..agents.user_state import START_SATISFACTION
-from ..evaluators import proportion
-from .summary_facts import Facts
-from .summary_numbers import LEAST_HITS, Baseline, Row, known, mean_row, ratio_interval, share_row
-from .summary_shapes import Group, Point, Shares
-from .summary_users import (
+from ...agents.trait_texts import TRAIT_NAMES
+from ...agents.user_state import START_SATISFACTION
+from ...evaluators import proportion
+from .facts import Facts
+from .numbers import LEAST_HITS, Baseline, Row, known, mean_row, ratio_interval, share_row
+from .shapes import Group, Point, Shares
+from .users import (
     held_out,
     last_satisfaction,
     left_early,

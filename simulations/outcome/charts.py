@@ -2,7 +2,7 @@
 
 Every chart has a title and a description for screen readers, axis names with units, value labels, and the number of
 cases it stands on. Colours are Okabe and Ito's (told apart with any colour vision) and follow the reader's light or
-dark setting by `CHART_CSS`. Text goes in as data: escaped, controls made visible. The marks are in charts_canvas.py.
+dark setting by `CHART_CSS`. Text goes in as data: escaped, controls made visible. The marks are in canvas.py.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from .charts_canvas import CHART_CSS, HEIGHT, WIDTH, Canvas, Chart, picture
-from .summary_visible import visible
+from .canvas import CHART_CSS, HEIGHT, WIDTH, Canvas, Chart, picture
+from .visible import visible
 
 __all__ = ["CHART_CSS", "Chart", "Series", "bars", "empty", "line", "percent", "picture", "plain", "rows"]
 

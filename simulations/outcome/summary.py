@@ -1,10 +1,10 @@
 """What came of a rehearsal: every number with its doubt and its rival, from the run's log alone.
 
-    summary_facts.py      the log as arrays            summary_numbers.py   rows, intervals
-    summary_behaviour.py  watching, truth, exits       summary_ratings.py   ratings beside real ones
-    summary_users.py      sums per user
-    summary_bias.py       place, popularity, genre     summary_cost.py      calls, tokens, money, time
-    summary_shapes.py     what the pictures draw       summary_print.py     the table in the terminal
+    facts.py              the log as arrays            numbers.py           rows, intervals
+    behaviour.py          watching, truth, exits       ratings.py           ratings beside real ones
+    users.py              sums per user
+    bias.py               place, popularity, genre     cost.py              calls, tokens, money, time
+    shapes.py             what the pictures draw       printed.py           the table in the terminal
 
 A new number: a `Row` in the file it belongs to, with a baseline and, where it can be missing, the reason.
 """
@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..runs import Run
-from .summary_behaviour import (
+from ...runs import Run
+from .behaviour import (
     browsing_rows,
     exit_shares,
     groups,
@@ -26,13 +26,13 @@ from .summary_behaviour import (
     truth_rows,
     watch_rows,
 )
-from .summary_bias import bias_rows, genre_shares, popularity_shares, rates_by
-from .summary_cost import cost_rows, failed, invalid_row, work
-from .summary_facts import PLUMBING, facts
-from .summary_numbers import Baseline, Row
-from .summary_print import print_summary
-from .summary_ratings import rating_rows, rating_shares
-from .summary_shapes import Failed, Group, Point, Shares, Work
+from .bias import bias_rows, genre_shares, popularity_shares, rates_by
+from .cost import cost_rows, failed, invalid_row, work
+from .facts import PLUMBING, facts
+from .numbers import Baseline, Row
+from .printed import print_summary
+from .ratings import rating_rows, rating_shares
+from .shapes import Failed, Group, Point, Shares, Work
 
 __all__ = ["Baseline", "Row", "Summary", "degenerate", "numbers", "print_summary", "summarise"]
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..evaluators import Estimate, bootstrap_mean, proportion
-from .summary_facts import Floats, Ints
+from ...evaluators import Estimate, bootstrap_mean, proportion
+from .facts import Floats, Ints
 
 Unit = Literal["", "share", "count", "rating", "ratio", "bits", "usd", "seconds", "points"]
 

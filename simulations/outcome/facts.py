@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from ..runs import Event, Run
+from ...runs import Event, Run
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

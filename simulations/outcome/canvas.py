@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from .summary_visible import visible
+from .visible import visible
 
 WIDTH = 480
 HEIGHT = 270

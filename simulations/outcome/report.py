@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..runs import Run, table_specs
+from ...runs import Run, table_specs
 from .charts import CHART_CSS, picture
+from .printed import BANNER
 from .report_charts import (
     calibration_words,
     chart_exits,
@@ -27,8 +28,7 @@ from .report_charts import (
 )
 from .report_users import sample_users
 from .summary import Summary, degenerate, summarise
-from .summary_print import BANNER
-from .summary_visible import visible
+from .visible import visible
 
 REPORT, PICTURE = "report.html", "summary.svg"
 TILES = ("watch_rate", "lift", "rating", "rating_jsd", "satisfaction_said", "slot_bias", "invalid", "cost")

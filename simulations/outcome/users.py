@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.satisfaction import target_rate
-from ..evaluators import bootstrap_mean
-from .summary_facts import Bools, Facts, Floats, Ints
-from .summary_numbers import Baseline, known, resamples
-from .summary_shapes import Point
+from ...agents.satisfaction import target_rate
+from ...evaluators import bootstrap_mean
+from .facts import Bools, Facts, Floats, Ints
+from .numbers import Baseline, known, resamples
+from .shapes import Point
 
 
 def point(label: str, values: Floats) -> Point:
@@ -68,8 +68,8 @@ def held_out(facts: Facts) -> Floats | None:
 
 def real_like_share(facts: Facts) -> tuple[float | None, str]:
     """Share of these users' own training ratings that would count as likes, and the words for it."""
-    from ..agents.actions import liked_from
-    from ..data import RatingScale
+    from ...agents.actions import liked_from
+    from ...data import RatingScale
 
     scale = RatingScale.of(tuple(facts.reference.get("scale") or ()) or None)
     counts = np.array(facts.reference.get("real_ratings") or [], dtype=float)

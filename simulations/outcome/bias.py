@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluators import jensen_shannon, slot_bias_ratio, watch_by_slot
-from .summary_facts import Bools, Facts, Floats, Ints
-from .summary_numbers import CELLS, Baseline, Row, known, ratio_interval
-from .summary_shapes import Point, Shares
-from .summary_users import divided
+from ...evaluators import jensen_shannon, slot_bias_ratio, watch_by_slot
+from .facts import Bools, Facts, Floats, Ints
+from .numbers import CELLS, Baseline, Row, known, ratio_interval
+from .shapes import Point, Shares
+from .users import divided
 
 TOP_GENRES = 10
 SHOWN = "shown"

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.trait_texts import TRAIT_NAMES
-from ..runs import Run
-from .summary_facts import Facts, facts
-from .summary_users import pages_seen, watch_rate_per_user
-from .summary_visible import visible
+from ...agents.trait_texts import TRAIT_NAMES
+from ...runs import Run
+from .facts import Facts, facts
+from .users import pages_seen, watch_rate_per_user
+from .visible import visible
 
 SAMPLE = 3
 LONGEST = 400

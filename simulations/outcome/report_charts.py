@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.user_state import START_SATISFACTION
+from ...agents.user_state import START_SATISFACTION
 from .charts import Chart, Series, bars, empty, line, percent, plain, rows
+from .ratings import REAL, SIMULATED
+from .shapes import Point, Shares
 from .summary import Summary
-from .summary_ratings import REAL, SIMULATED
-from .summary_shapes import Point, Shares
 
 MARGIN_BINS = 8
 
