@@ -179,7 +179,8 @@ class GenerateAsker:
 
 
 def _tastes(user: Persona) -> str:
-    return "\n".join(user.tastes) or "No particular tastes are known."
+    """Taste sentences can quote titles, so they are data too."""
+    return fence("\n".join(one_line(t) for t in user.tastes) or "No particular tastes are known.", "tastes", LONGEST_LIST)
 
 
 def _memories(texts: list[str]) -> str:

@@ -15,6 +15,7 @@ def carry_out(work: Coroutine[Any, Any, Any], path: Path) -> None:
     """Run a rehearsal to its end. Ctrl-C and errors leave it at its last page, and say how to go on."""
     import asyncio
 
+    here_before = _begun(path)
     try:
         asyncio.run(work)
     except KeyboardInterrupt:
@@ -22,7 +23,8 @@ def carry_out(work: Coroutine[Any, Any, Any], path: Path) -> None:
         _say_resume(path)
         raise typer.Exit(INTERRUPTED) from None
     except Exception:
-        _say_resume(path)
+        if not here_before:
+            _say_resume(path)
         raise
 
 

@@ -116,7 +116,7 @@ class Population(mesa.Model):
 
     def active_users(self) -> list[SimUser]:
         """Who browses the coming page, in creation order."""
-        return list(self.agents.select(lambda a: a.active))
+        return [user for user in self.agents if isinstance(user, SimUser) and user.active]
 
     async def astep(self, progress: Callable[[], None] = lambda: None) -> list[tuple[str, PageRecord]]:
         """One page: slates, thoughts (concurrent), commits (Mesa's order). Returns the records in commit order."""
@@ -142,7 +142,7 @@ class Population(mesa.Model):
                 user.active = False
         # The order of a page depends on (seed, page) alone, so a resumed run commits as an unbroken one would.
         self.random.seed(int(uniform(self.base_seed, "order", self.page) * 2**53))
-        self.agents.select(lambda a: a.turn is not None).shuffle_do("act")
+        self.agents.select(lambda a: isinstance(a, SimUser) and a.turn is not None).shuffle_do("act")
         self.datacollector.collect(self)
         self.page += 1
         return self.committed

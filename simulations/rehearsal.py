@@ -241,7 +241,7 @@ async def _restore(run: Run, population: Population) -> None:
     """Bring the Mesa model to the last barrier from the log alone."""
     pages: dict[int, dict[str, PageRecord]] = {}
     for event in run.events(kind="page"):
-        pages.setdefault(event.page, {})[event.agent] = event.data
+        pages.setdefault(event.page, {})[event.agent] = dict(event.data)
     for page in range(run.barrier):
         await population.restore(pages.get(page, {}))
 

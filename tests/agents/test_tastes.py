@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from recloop.agents.ask import BudgetReached
 from recloop.agents.llm_tastes import PROMPT, Tastes, llm_tastes, taste_lines
 from recloop.agents.personas import build_personas
 from recloop.agents.tastes import Vocabulary, decade_of, favourites, rating_tendency, summarise, title_words
@@ -144,7 +145,7 @@ def test_a_models_words_become_the_tastes():
     assert "Zombie 3 (1983)" in messages[-1]["content"]
 
 
-@pytest.mark.parametrize("status", ["parse_fail", "refusal", "timeout", "transport", "budget"])
+@pytest.mark.parametrize("status", ["parse_fail", "refusal", "timeout", "transport"])
 def test_a_failed_call_leaves_the_counted_tastes_and_says_so(status):
     data, me = fan()
     told = asyncio.run(llm_tastes(me, data, OneAnswer(Outcome(status))))  # type: ignore[arg-type]
@@ -152,6 +153,12 @@ def test_a_failed_call_leaves_the_counted_tastes_and_says_so(status):
     assert "failed" in told.tastes_source
     assert status in told.tastes_source
     assert told.tastes_source.startswith("genres")
+
+
+def test_a_spent_budget_is_no_reason_to_fall_back():
+    data, me = fan()
+    with pytest.raises(BudgetReached):
+        asyncio.run(llm_tastes(me, data, OneAnswer(Outcome("budget"))))  # type: ignore[arg-type]
 
 
 def test_a_model_sees_at_most_25_own_titles_and_no_withheld_one():
