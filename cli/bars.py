@@ -36,7 +36,9 @@ class Bars:
         self.bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.bars.stop()
 
     def stage(self, name: str, total: int) -> None:

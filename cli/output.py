@@ -121,7 +121,9 @@ def print_table(
     table.header_style, table.show_header = "bold", any(columns)
     right, whole = set(right), set(whole)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=column in whole, overflow="fold")
+        table.add_column(
+            column, justify="right" if column in right else "left", no_wrap=column in whole, overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(lines("" if cell is None else cell)) for cell in row))
     console.print(table)

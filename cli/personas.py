@@ -62,8 +62,8 @@ def show(
 ) -> None:
     """Show the personas of a file or a run.
 
-      recloop personas show people.jsonl
-      recloop personas show recloop-runs/2026-01-31-simulate --user 1047
+    recloop personas show people.jsonl
+    recloop personas show recloop-runs/2026-01-31-simulate --user 1047
 
     """
     personas = _read(source)
@@ -71,7 +71,9 @@ def show(
         found = [p for p in personas if p.user == user]
         if not found:
             some = ", ".join(p.user for p in personas[:8])
-            raise CommandError(f"no user {user!r} in {source}\n  there are {len(personas)}: {some}{', ...' * (len(personas) > 8)}")
+            raise CommandError(
+                f"no user {user!r} in {source}\n  there are {len(personas)}: {some}{', ...' * (len(personas) > 8)}"
+            )
         personas = found
     if as_json:
         print_json([p.json_dict() for p in personas])
@@ -79,12 +81,23 @@ def show(
         _whole(personas[0])
     else:
         rows = [
-            (p.user, p.activity, p.conformity, p.diversity, p.n_history, "" if p.mean_rating is None else f"{p.mean_rating:.2f}", " ".join(p.tastes))
+            (
+                p.user,
+                p.activity,
+                p.conformity,
+                p.diversity,
+                p.n_history,
+                "" if p.mean_rating is None else f"{p.mean_rating:.2f}",
+                " ".join(p.tastes),
+            )
             for p in personas
         ]
         columns = ["user", "act", "conf", "div", "rows", "mean", "tastes"]
         print_table("Personas", columns, rows, right=columns[1:-1], whole=["user"])
-        say("\nact, conf, div: activity, conformity, diversity, levels 1 to 3; rows and mean: training ratings", style="dim")
+        say(
+            "\nact, conf, div: activity, conformity, diversity, levels 1 to 3; rows and mean: training ratings",
+            style="dim",
+        )
 
 
 def _read(source: Path) -> list[Persona]:
@@ -107,7 +120,10 @@ def _whole(persona: Persona) -> None:
     histogram = ", ".join(f"{level:g}: {count}" for level, count in persona.rating_histogram)
     facts: list[tuple[str, Any]] = [
         ("activity", f"{persona.activity} (A = {persona.a} training rows)"),
-        ("conformity", persona.conformity and f"{persona.conformity} (C = {number(persona.c, 2)}, mean squared deviation)"),
+        (
+            "conformity",
+            persona.conformity and f"{persona.conformity} (C = {number(persona.c, 2)}, mean squared deviation)",
+        ),
         ("diversity", persona.diversity and f"{persona.diversity} (D = {persona.d} genres)"),
         ("ratings", persona.mean_rating and f"mean {persona.mean_rating:.2f}; {histogram}"),
         ("tastes", "\n".join(persona.tastes)),

@@ -37,7 +37,13 @@ def list_(root: Annotated[Path, typer.Argument(help="Folder of runs.")] = ROOT, 
         (i.path.name, i.status, _day(i.manifest), megabytes(i.size), "" if i.manifest is None else _asked(i.manifest))
         for i in infos
     ]
-    print_table(f"Runs in {short(root)}", ["run", "status", "created", "size", "what"], rows, right=["size"], whole=["status", "created", "size"])
+    print_table(
+        f"Runs in {short(root)}",
+        ["run", "status", "created", "size", "what"],
+        rows,
+        right=["size"],
+        whole=["status", "created", "size"],
+    )
     for info in infos:
         problem = info.problem or (info.manifest.reason if info.manifest else "")
         if problem:
@@ -81,7 +87,15 @@ def show(run: Folder, as_json: Json = False) -> None:
         tables = {name: opened.table(name).num_rows for name in table_specs()}
         if as_json:
             whole = manifest.model_dump(mode="json")
-            print_json({"manifest": whole, "digest": digest, "barrier": barrier, "tables": tables, "summary": summary_of(opened)})
+            print_json(
+                {
+                    "manifest": whole,
+                    "digest": digest,
+                    "barrier": barrier,
+                    "tables": tables,
+                    "summary": summary_of(opened),
+                }
+            )
             return
         facts = [
             ("status", manifest.status + (f": {manifest.reason}" if manifest.reason else "")),
@@ -118,7 +132,9 @@ def digest(run: Folder, as_json: Json = False) -> None:
 @app.command()
 def prune(
     run: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.")],
-    keep: Annotated[int, typer.Option(min=1, metavar="N", help="Page barriers whose checkpoints stay (to fork from).")] = 1,
+    keep: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Page barriers whose checkpoints stay (to fork from).")
+    ] = 1,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the whole run, calls and events included.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")] = False,
     as_json: Json = False,
@@ -164,7 +180,9 @@ def compare(
     say("the same: equal digests" if result.same else "not the same: the digests differ")
     if result.config:
         say()
-        print_table("Asked differently", ["what", "a", "b"], [(k, _cell(x), _cell(y)) for k, (x, y) in result.config.items()])
+        print_table(
+            "Asked differently", ["what", "a", "b"], [(k, _cell(x), _cell(y)) for k, (x, y) in result.config.items()]
+        )
     if result.event is not None:
         e = result.event
         where = f"user {e.agent or '-'}, page {e.page}"
@@ -173,7 +191,9 @@ def compare(
     rows = {name: pair for name, pair in result.rows.items() if any(pair)}
     say()
     print_table("Rows", ["table", "a", "b"], [(k, *map(number, v)) for k, v in rows.items()], right=["a", "b"])
-    values = {k.removesuffix(".value"): v for k, v in result.summary.items() if k.endswith(".value") and v[:2] != (None, None)}
+    values = {
+        k.removesuffix(".value"): v for k, v in result.summary.items() if k.endswith(".value") and v[:2] != (None, None)
+    }
     if values or result.summary:
         table = [(k, *map(number, v)) for k, v in (values or result.summary).items()]
         say()

@@ -33,6 +33,7 @@ def command(
     page_size: flag.PageSize = None,
     seed: flag.Seed = None,
     tastes: flag.Tastes = None,
+    memory: flag.Memory = None,
     actions: flag.Actions = None,
     fatigue: flag.Fatigue = None,
     model: flag.Model = None,
@@ -76,7 +77,9 @@ def command(
     from ..simulations import SimulateConfig
 
     # The parameters are named after the settings, so whatever was given is a setting or one of the last three flags.
-    given = {key: value for key, value in context.params.items() if key in SimulateConfig.model_fields and value is not None}
+    given = {
+        key: value for key, value in context.params.items() if key in SimulateConfig.model_fields and value is not None
+    }
     settings = _settings(config, {key: _PARSERS.get(key, _as_given)(value) for key, value in given.items()})
 
     if dry_run:
@@ -102,7 +105,9 @@ def _settings(config: Path | None, given: dict[str, Any]) -> Any:
     try:
         return load_config(config, given)
     except UnicodeDecodeError as error:
-        raise CommandError(f"{config} is not UTF-8 text ({error.reason} at byte {error.start})\n  save it as UTF-8") from None
+        raise CommandError(
+            f"{config} is not UTF-8 text ({error.reason} at byte {error.start})\n  save it as UTF-8"
+        ) from None
 
 
 def _columns(text: str) -> dict[str, str]:
@@ -115,7 +120,9 @@ def _rates(text: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        raise CommandError(f"--watch-rate takes LOW,HIGH, got {text!r}\n  for example  --watch-rate 0.25,0.55") from None
+        raise CommandError(
+            f"--watch-rate takes LOW,HIGH, got {text!r}\n  for example  --watch-rate 0.25,0.55"
+        ) from None
     return low, high
 
 

@@ -25,26 +25,45 @@ def _flag(*names: str, metavar: str | None = None, panel: str, text: str) -> Any
 
 
 Config: TypeAlias = Annotated[
-    Path | None, typer.Argument(metavar="CONFIG.toml", help="The same settings as a file; flags win over it.", show_default=False)
+    Path | None,
+    typer.Argument(metavar="CONFIG.toml", help="The same settings as a file; flags win over it.", show_default=False),
 ]
 
 Data: TypeAlias = Annotated[
     str | None,
-    _flag(metavar="NAME|PATH", panel=WHAT, text="Data set: a known name (recloop data list), a table, a folder (default: movietweetings)."),
+    _flag(
+        metavar="NAME|PATH",
+        panel=WHAT,
+        text="Data set: a known name (recloop data list), a table, a folder (default: movietweetings).",
+    ),
 ]
 Columns: TypeAlias = Annotated[
     str | None,
-    _flag(metavar="ROLE=NAME,...", panel=WHAT, text="Which column is what: user=uid,item=movie,rating=stars,time=when."),
+    _flag(
+        metavar="ROLE=NAME,...", panel=WHAT, text="Which column is what: user=uid,item=movie,rating=stars,time=when."
+    ),
 ]
 Core: TypeAlias = Annotated[
-    int | None, _flag(metavar="K", panel=WHAT, text="Keep users and items with K rows or more; 0: all (default: the data set's own).")
+    int | None,
+    _flag(
+        metavar="K", panel=WHAT, text="Keep users and items with K rows or more; 0: all (default: the data set's own)."
+    ),
 ]
 Split: TypeAlias = Annotated[
     Literal["user_time", "random", "leave_last", "global_time"] | None,
-    _flag(metavar="WAY", panel=WHAT, text="Hold rows out by user_time, random, leave_last or global_time (default: user_time)."),
+    _flag(
+        metavar="WAY",
+        panel=WHAT,
+        text="Hold rows out by user_time, random, leave_last or global_time (default: user_time).",
+    ),
 ]
 Test: TypeAlias = Annotated[
-    float | None, _flag(metavar="SHARE", panel=WHAT, text="Rows held out of everything a user or recommender is built from (default: 0.2).")
+    float | None,
+    _flag(
+        metavar="SHARE",
+        panel=WHAT,
+        text="Rows held out of everything a user or recommender is built from (default: 0.2).",
+    ),
 ]
 Recommender: TypeAlias = Annotated[
     str | None,
@@ -55,19 +74,31 @@ Recommender: TypeAlias = Annotated[
     ),
 ]
 RefitEvery: TypeAlias = Annotated[
-    int | None, _flag(metavar="K", panel=WHAT, text="Refit the recommender on what was watched every K pages; 0: frozen (default: 0).")
+    int | None,
+    _flag(
+        metavar="K", panel=WHAT, text="Refit the recommender on what was watched every K pages; 0: frozen (default: 0)."
+    ),
 ]
 
 Users: TypeAlias = Annotated[int | None, _flag(metavar="N", panel=WHO, text="Simulated users (default: 10).")]
 Pages: TypeAlias = Annotated[int | None, _flag(metavar="N", panel=WHO, text="Pages each may browse (default: 3).")]
 PageSize: TypeAlias = Annotated[int | None, _flag(metavar="N", panel=WHO, text="Items on a page (default: 4).")]
-Seed: TypeAlias = Annotated[int | None, _flag(metavar="N", panel=WHO, text="Everything random follows from it (default: 0).")]
+Seed: TypeAlias = Annotated[
+    int | None, _flag(metavar="N", panel=WHO, text="Everything random follows from it (default: 0).")
+]
 Tastes: TypeAlias = Annotated[
     Literal["genres", "llm"] | None,
     _flag(panel=WHO, text="Who sums up tastes: a count of genres and words, or the model (default: genres)."),
 ]
+Memory: TypeAlias = Annotated[
+    Literal["words", "vectors"] | None,
+    _flag(panel=WHO, text="Relevance in memory by hashed words, or by text vectors, fetched once (default: words)."),
+]
 Actions: TypeAlias = Annotated[
-    str | None, _flag(metavar="SET", panel=WHO, text="What can be done with an item: films, shop, or module:object (default: films).")
+    str | None,
+    _flag(
+        metavar="SET", panel=WHO, text="What can be done with an item: films, shop, or module:object (default: films)."
+    ),
 ]
 Fatigue: TypeAlias = Annotated[
     float | None, _flag(metavar="0..1", panel=WHO, text="Weight of fatigue; 0 takes it out (default: 1.0).")
@@ -94,14 +125,16 @@ Plan: TypeAlias = Annotated[
     _flag(panel=ASKED, text="generate: one call a page, or Agent4Rec's own sequence (default: fused)."),
 ]
 Prompt: TypeAlias = Annotated[
-    list[str] | None, _flag("--prompt", metavar="NODE=FILE", panel=ASKED, text="Replace a prompt, e.g. page=mine.md (repeatable).")
+    list[str] | None,
+    _flag("--prompt", metavar="NODE=FILE", panel=ASKED, text="Replace a prompt, e.g. page=mine.md (repeatable)."),
 ]
 Signal: TypeAlias = Annotated[
     Literal["auto", "title", "yesno"] | None,
     _flag(panel=ASKED, text="score: read titles' likelihoods or yes/no answers (default: auto)."),
 ]
 CalibrationItems: TypeAlias = Annotated[
-    int | None, _flag(metavar="N", panel=ASKED, text="score: held-in items per user to learn the margins from (default: 8).")
+    int | None,
+    _flag(metavar="N", panel=ASKED, text="score: held-in items per user to learn the margins from (default: 8)."),
 ]
 WatchRate: TypeAlias = Annotated[
     str | None,
@@ -112,16 +145,28 @@ WatchRate: TypeAlias = Annotated[
     ),
 ]
 
-ShuffleSlots: TypeAlias = Annotated[bool | None, _flag(panel=SWITCHES, text="Show each page in a drawn order (default: yes).")]
-ShowMean: TypeAlias = Annotated[bool | None, _flag(panel=SWITCHES, text="Show mean ratings: leaks the answer (default: no).")]
+ShuffleSlots: TypeAlias = Annotated[
+    bool | None, _flag(panel=SWITCHES, text="Show each page in a drawn order (default: yes).")
+]
+ShowMean: TypeAlias = Annotated[
+    bool | None, _flag(panel=SWITCHES, text="Show mean ratings: leaks the answer (default: no).")
+]
 Strict: TypeAlias = Annotated[bool | None, _flag(panel=SWITCHES, text="Refuse data with broken rows (default: no).")]
-Say: TypeAlias = Annotated[bool | None, _flag(panel=SWITCHES, text="score: a generated sentence at the exit (default: no).")]
+Say: TypeAlias = Annotated[
+    bool | None, _flag(panel=SWITCHES, text="score: a generated sentence at the exit (default: no).")
+]
 
 Budget: TypeAlias = Annotated[
     str | None,
-    _flag(metavar="LIMITS", panel=HOW, text="Hard limits: usd=1,calls=500,tokens=1e5,seconds=600; the run pauses before one is overshot."),
+    _flag(
+        metavar="LIMITS",
+        panel=HOW,
+        text="Hard limits: usd=1,calls=500,tokens=1e5,seconds=600; the run pauses before one is overshot.",
+    ),
 ]
-Concurrency: TypeAlias = Annotated[int | None, _flag(metavar="N", panel=HOW, text="Calls in flight at once (default: 64).")]
+Concurrency: TypeAlias = Annotated[
+    int | None, _flag(metavar="N", panel=HOW, text="Calls in flight at once (default: 64).")
+]
 Timeout: TypeAlias = Annotated[
     float | None, _flag(metavar="SECONDS", panel=HOW, text="What one call to the model may take (default: 60.0).")
 ]
@@ -129,5 +174,7 @@ Name: TypeAlias = Annotated[str | None, _flag(metavar="NAME", panel=HOW, text="N
 Out: TypeAlias = Annotated[
     Path | None, _flag(metavar="DIR", panel=HOW, text="The run's folder (default: ./recloop-runs/<date>-<name>).")
 ]
-DryRun: TypeAlias = Annotated[bool, _flag("--dry-run", panel=HOW, text="Say what it would take (calls, tokens, money) and stop.")]
+DryRun: TypeAlias = Annotated[
+    bool, _flag("--dry-run", panel=HOW, text="Say what it would take (calls, tokens, money) and stop.")
+]
 Json: TypeAlias = Annotated[bool, _flag("--json", panel=HOW, text="Print JSON, nothing else, on stdout.")]
