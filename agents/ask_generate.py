@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import BaseModel
+
 from ..llm.fence import fence, plain
 from ..llm.prompts import Prompt
-from ..llm.types import Message, Model, Place
+from ..llm.types import Message, Model, Outcome, Place
 from .actions import Action, Decision, Slate
 from .answers import Feeling, GoOn, Interview, choices_of, page_schema
 from .ask import Failure, Reaction, Said, World, failure
 from .fatigue import tiredness_text
 from .personas import Persona
+from .randomness import uniform
 from .trait_texts import persona_text
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 PROMPTS = Path(__file__).parent / "prompts"
 NODES = ("page", "react", "decide", "reflect", "interview")
 
+SENTENCE_TOKENS = 120
+"""Room for one item's choice, or for one sentence with its fields, in an answer."""
+
 LONGEST_SENTENCE = 400
 """Characters of free text kept: a model that rambles must not fill its own memory."""
 
@@ -30,6 +36,7 @@ LONGEST_SENTENCE = 400
 def load_prompts(overrides: Mapping[str, str], nodes: tuple[str, ...] = NODES) -> dict[str, Prompt]:
     """The prompts of these nodes, our own or the user's file. Raises `PromptError` for a file whose fields do not fit."""
     return {node: Prompt.load(PROMPTS / f"{node}.md", override=overrides.get(node)) for node in nodes}
+
 
 LONGEST_LIST = 50_000
 """Characters of a list of items or memories; its lines are cut one by one, so that no item is lost."""
@@ -50,11 +57,17 @@ class GenerateAsker:
         plan: Literal["fused", "faithful"] = "fused",
         prompts: Mapping[str, Prompt] | None = None,
         temperature: float = 0.2,
-        max_tokens: int = 1024,
     ) -> None:
         self.model, self.world, self.plan = model, world, plan
         self.prompts = dict(prompts) if prompts is not None else load_prompts({})
-        self.temperature, self.max_tokens = temperature, max_tokens
+        self.temperature = temperature
+
+    async def _ask(self, messages: list[Message], schema: type[BaseModel], at: Place, room: int) -> Outcome[Any]:
+        """One structured answer of at most `room` tokens; where the endpoint takes a seed, the draw is repeatable."""
+        seed = int(uniform(self.world.seed, "sampling", at.agent, at.page, at.node) * 2**31)
+        return await self.model.complete(
+            messages, schema=schema, at=at, temperature=self.temperature, max_tokens=room, seed=seed
+        )
 
     async def react(self, user: Persona, slate: Slate, recalled: list[str], state: dict[str, Any]) -> Reaction:
         world, fused = self.world, self.plan == "fused"
@@ -62,13 +75,8 @@ class GenerateAsker:
         at = Place(user.user, slate.page, node)
         shown = [e.item for e in slate.as_shown()]
         schema = page_schema(shown, world.actions.names, self._scale, with_decision=fused)
-        outcome = await self.model.complete(
-            self._page_messages(user, slate, recalled),
-            schema=schema,
-            at=at,
-            temperature=self.temperature,
-            max_tokens=self.max_tokens,
-        )
+        room = SENTENCE_TOKENS * (len(shown) + 3)
+        outcome = await self._ask(self._page_messages(user, slate, recalled), schema, at, room)
         if not outcome.ok or outcome.value is None:
             return Reaction(failures=(failure(outcome, at),), call=outcome.key)
         answer = outcome.value
@@ -98,12 +106,14 @@ class GenerateAsker:
         )
         return Reaction(tuple(actions), _cut(answer.feeling), decision, call=outcome.key)
 
-    async def reflect(self, user: Persona, recalled: list[str], state: dict[str, Any], reaction: Reaction) -> Said | None:
+    async def reflect(
+        self, user: Persona, recalled: list[str], state: dict[str, Any], reaction: Reaction
+    ) -> Said | None:
         if self.plan == "fused":
             return Said(reaction.feeling, call=reaction.call) if reaction.feeling else None
         at = Place(user.user, state["page"], "reflect")
         messages = self.prompts["reflect"].render(traits=persona_text(user), memories=_memories(recalled))
-        outcome = await self.model.complete(messages, schema=Feeling, at=at, temperature=self.temperature, max_tokens=200)
+        outcome = await self._ask(messages, Feeling, at, 2 * SENTENCE_TOKENS)
         if not outcome.ok or outcome.value is None:
             return Said(failures=(failure(outcome, at),), call=outcome.key)
         return Said(_cut(outcome.value.feeling), call=outcome.key)
@@ -123,7 +133,7 @@ class GenerateAsker:
             page=str(slate.page + 1),
             fatigue=self._tired(user, slate.page),
         )
-        outcome = await self.model.complete(messages, schema=GoOn, at=at, temperature=self.temperature, max_tokens=200)
+        outcome = await self._ask(messages, GoOn, at, 2 * SENTENCE_TOKENS)
         if not outcome.ok or outcome.value is None:
             lost = failure(outcome, at)
             return Decision(next=True, reason="no usable answer", invalid=True, call=outcome.key), (lost,)
@@ -138,7 +148,7 @@ class GenerateAsker:
             memories=_memories(memories),
             pages=str(state["page"] + 1),
         )
-        outcome = await self.model.complete(messages, schema=Interview, at=at, temperature=self.temperature, max_tokens=300)
+        outcome = await self._ask(messages, Interview, at, 3 * SENTENCE_TOKENS)
         if not outcome.ok or outcome.value is None:
             return Said(failures=(failure(outcome, at),), call=outcome.key)
         return Said(_cut(outcome.value.reason), float(outcome.value.satisfaction), call=outcome.key)
@@ -153,7 +163,9 @@ class GenerateAsker:
             "tendency": user.rating_tendency,
             "memories": _memories(recalled),
             "page": str(slate.page + 1),
-            "items": fence("\n".join(f"[{e.item}] {one_line(world.line(e.item))}" for e in shown), "items", LONGEST_LIST),
+            "items": fence(
+                "\n".join(f"[{e.item}] {one_line(world.line(e.item))}" for e in shown), "items", LONGEST_LIST
+            ),
             "actions": world.actions.describe(),
             "scale": "no rating" if scale is None else f"{scale.low:g} to {scale.high:g}",
         }
@@ -180,7 +192,9 @@ class GenerateAsker:
 
 def _tastes(user: Persona) -> str:
     """Taste sentences can quote titles, so they are data too."""
-    return fence("\n".join(one_line(t) for t in user.tastes) or "No particular tastes are known.", "tastes", LONGEST_LIST)
+    return fence(
+        "\n".join(one_line(t) for t in user.tastes) or "No particular tastes are known.", "tastes", LONGEST_LIST
+    )
 
 
 def _memories(texts: list[str]) -> str:

@@ -168,7 +168,9 @@ class ScoreAsker:
             )
         return Reaction(actions=tuple(actions), call=outcome.key)
 
-    async def reflect(self, user: Persona, recalled: list[str], state: dict[str, Any], reaction: Reaction) -> Said | None:
+    async def reflect(
+        self, user: Persona, recalled: list[str], state: dict[str, Any], reaction: Reaction
+    ) -> Said | None:
         chosen = sum(self.world.actions[a.action].positive for a in reaction.actions)
         text = satisfaction_text(state["satisfaction"], chosen, len(reaction.actions))
         return Said(text, source="code", call=reaction.call)
@@ -188,7 +190,9 @@ class ScoreAsker:
             return Said(f"Computed from {state['watched']} chosen items.", satisfaction, source="code")
         at = Place(user.user, state["page"], "say")
         watched = "\n".join(memories) or "nothing"
-        messages = self.reader.prompts["say"].render(watched=fence(watched, "watched"), satisfaction=f"{satisfaction:g}")
+        messages = self.reader.prompts["say"].render(
+            watched=fence(watched, "watched"), satisfaction=f"{satisfaction:g}"
+        )
         outcome = await self.reader.model.complete(messages, at=at, temperature=0.0, max_tokens=32)
         if not outcome.ok:
             return Said("", satisfaction, source="code", call=outcome.key, failures=(failure(outcome, at),))

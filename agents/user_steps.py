@@ -112,7 +112,12 @@ async def reflect(state: Mapping[str, Any], context: UserContext) -> dict[str, A
             memory.write("emotional", said.text, page=page, importance=memory.reflection_importance())
             record["memories"] = [
                 *record["memories"],
-                {"kind": "emotional", "text": said.text, "importance": memory.reflection_importance(), "call": said.call},
+                {
+                    "kind": "emotional",
+                    "text": said.text,
+                    "importance": memory.reflection_importance(),
+                    "call": said.call,
+                },
             ]
         if said is not None:
             record["failures"] = record["failures"] + [f.json() for f in said.failures]
@@ -129,7 +134,9 @@ async def decide(state: Mapping[str, Any], context: UserContext) -> dict[str, An
     decision, failures = await context.asker.decide(context.persona, slate, recalled, dict(state), reaction)
     record["failures"] = record["failures"] + [f.json() for f in failures]
     if state["bad_pages"] >= GIVE_UP_AFTER:
-        decision = decision.replace(next=False, reason=f"no usable answer on {GIVE_UP_AFTER} pages in a row", invalid=True)
+        decision = decision.replace(
+            next=False, reason=f"no usable answer on {GIVE_UP_AFTER} pages in a row", invalid=True
+        )
     satisfaction = state["satisfaction"] if decision.satisfaction is None else decision.satisfaction
     fatigue = context.world.fatigue * fatigue_at(page, context.persona.activity)
     decision = decision.replace(satisfaction=satisfaction, fatigue=min(1.0, fatigue))

@@ -1,6 +1,6 @@
 """What a page costs with the embedded model, and whether its margins tell liked items from popularity-matched others.
 
-    python benchmarks/local_pages.py [--users 40] [--signal title|yesno] [--seed 0]
+python benchmarks/local_pages.py [--users 40] [--signal title|yesno] [--seed 0]
 """
 
 from __future__ import annotations

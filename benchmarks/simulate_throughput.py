@@ -73,7 +73,12 @@ async def scripted(users: int, pages: int) -> dict[str, Any]:
         wall = time.perf_counter() - (clock.began or 0)
         with Run.open(path) as run:
             pages_seen = sum(1 for _ in run.events(kind="page"))
-        return {"what": "scripted", "agent_pages": pages_seen, "wall_s": round(wall, 2), "pages_per_s": round(pages_seen / wall)}
+        return {
+            "what": "scripted",
+            "agent_pages": pages_seen,
+            "wall_s": round(wall, 2),
+            "pages_per_s": round(pages_seen / wall),
+        }
 
 
 async def main() -> None:

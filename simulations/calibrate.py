@@ -108,4 +108,3 @@ def _fit(
         "rating_n": 0 if ratings is None else ratings.n,
     }
     return Calibrated(personas, watching, ratings, report)
-

@@ -70,7 +70,13 @@ async def forecast(config: SimulateConfig) -> Forecast:
         calls, prompt, answer = _generate(prepared, asker, slates)
     await door.close()
     usd = door.line.price() if door.provider.remote else None
-    cost = 0.0 if not door.provider.remote else None if usd is None else (usd.prompt * prompt + usd.completion * answer) / 1e6
+    cost = (
+        0.0
+        if not door.provider.remote
+        else None
+        if usd is None
+        else (usd.prompt * prompt + usd.completion * answer) / 1e6
+    )
     return Forecast(config.model, mode, n, pages, round(calls), round(prompt), round(answer), cost)
 
 
@@ -89,6 +95,9 @@ def _generate(prepared: Prepared, asker: GenerateAsker, slates: Any) -> tuple[fl
         calls, answer = n * pages, n * pages * (choices + DECISION_TOKENS)
         prompt = page * pages
     else:
-        calls, answer = n * pages * (2 + REFLECTIONS), n * pages * (choices + DECISION_TOKENS + REFLECTIONS * SENTENCE_TOKENS)
+        calls, answer = (
+            n * pages * (2 + REFLECTIONS),
+            n * pages * (choices + DECISION_TOKENS + REFLECTIONS * SENTENCE_TOKENS),
+        )
         prompt = page * pages * 1.6  # the decision and reflection prompts leave out items and tastes
     return calls + n, prompt + 0.5 * page, answer + n * DECISION_TOKENS

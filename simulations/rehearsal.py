@@ -36,11 +36,17 @@ class EndpointLost(SimulateError):
 
 
 async def simulate(
-    config: SimulateConfig, *, out: Path | None = None, progress: Progress | None = None, api_key: str | None = None
+    config: SimulateConfig,
+    *,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    api_key: str | None = None,
+    population: type[Population] = Population,
 ) -> Path:
     """Rehearse from the beginning; returns the run folder. Raises before any agent moves for what cannot work.
 
     A budget that runs out, a lost endpoint and a cancelled task leave the run paused; `resume` goes on from there.
+    `population`: your own subclass of the Mesa model; pass it to `resume` and `replay` as well.
     """
     progress = progress or Silent()
     progress.note(f"preparing {config.data} and {config.recommender}")
@@ -63,7 +69,7 @@ async def simulate(
         hashes=hashes,
         notes=notes,
     ) as run:
-        await _carry_out(run, prepared, door, prompts, progress)
+        await _carry_out(run, prepared, door, prompts, progress, population)
     return path
 
 
@@ -74,6 +80,7 @@ async def resume(
     concurrency: int | None = None,
     progress: Progress | None = None,
     api_key: str | None = None,
+    population: type[Population] = Population,
 ) -> Path:
     """Go on from the last page barrier. Recorded calls are not repeated. Raises `SimulateError` when the data or a prompt has changed."""
     progress = progress or Silent()
@@ -95,11 +102,13 @@ async def resume(
         _same(run, prepared, prompts)
         run.calls.retry_failures = True
         run.set_status("running", "")
-        await _carry_out(run, prepared, door, prompts, progress)
+        await _carry_out(run, prepared, door, prompts, progress, population)
     return path
 
 
-async def replay(path: Path, *, out: Path, progress: Progress | None = None) -> tuple[str, str]:
+async def replay(
+    path: Path, *, out: Path, progress: Progress | None = None, population: type[Population] = Population
+) -> tuple[str, str]:
     """Run the whole rehearsal again from its recorded calls, without a model, into `out`; returns both digests.
 
     Raises `ReplayDiverged` naming the first call that the recording does not hold.
@@ -120,7 +129,7 @@ async def replay(path: Path, *, out: Path, progress: Progress | None = None) -> 
             hashes=manifest.hashes,
             notes=manifest.notes,
         ) as new:
-            await _carry_out(new, prepared, door, prompts, progress, until=old.barrier, copy_calls_from=old)
+            await _carry_out(new, prepared, door, prompts, progress, population, until=old.barrier, copy_calls_from=old)
             return old.digest(), new.digest()
 
 
@@ -165,7 +174,9 @@ def prompts_of(config: SimulateConfig, mode: str) -> dict[str, Any]:
     nodes = {"generate": GENERATE_NODES, "score": SCORE_NODES}.get(mode, ())
     unknown = sorted(set(config.prompts) - set(nodes))
     if unknown:
-        raise SimulateError(f"no prompt named {', '.join(unknown)} in {mode} mode; there are: {', '.join(nodes) or 'none'}")
+        raise SimulateError(
+            f"no prompt named {', '.join(unknown)} in {mode} mode; there are: {', '.join(nodes) or 'none'}"
+        )
     return load_prompts(config.prompts, nodes)
 
 
@@ -173,7 +184,9 @@ def _same(run: Run, prepared: Prepared, prompts: Mapping[str, Any]) -> None:
     now = {"data": prepared.data.hash} | {f"prompt:{name}": prompt.hash for name, prompt in prompts.items()}
     for name, old in run.manifest.hashes.items():
         if now.get(name) != old:
-            raise SimulateError(f"{name} is not what this run began with; restore it, or start a new run with `recloop simulate`")
+            raise SimulateError(
+                f"{name} is not what this run began with; restore it, or start a new run with `recloop simulate`"
+            )
 
 
 async def _carry_out(
@@ -182,6 +195,7 @@ async def _carry_out(
     door: Door | None,
     prompts: Mapping[str, Any],
     progress: Progress,
+    population: type[Population],
     *,
     until: int | None = None,
     copy_calls_from: Run | None = None,
@@ -190,7 +204,7 @@ async def _carry_out(
     if door is not None and copy_calls_from is None:
         door.cassette = run.calls
     try:
-        await _drive(run, prepared, door, prompts, progress, until)
+        await _drive(run, prepared, door, prompts, progress, population, until)
         if copy_calls_from is not None:
             for record in copy_calls_from.calls.all():
                 run.calls.put(record)
@@ -210,7 +224,13 @@ async def _carry_out(
 
 
 async def _drive(
-    run: Run, prepared: Prepared, door: Door | None, prompts: Mapping[str, Any], progress: Progress, until: int | None
+    run: Run,
+    prepared: Prepared,
+    door: Door | None,
+    prompts: Mapping[str, Any],
+    progress: Progress,
+    population_type: type[Population],
+    until: int | None,
 ) -> None:
     config = prepared.config
     await prepared.policy.open()
@@ -219,7 +239,7 @@ async def _drive(
         events = [Event("reference", data=prepared.reference), *setup]
         events += [Event("persona", agent=p.user, data=p.json_dict()) for p in personas]
         run.commit(0, events=events, states={"clock": {"page": 0}})
-    population = Population(
+    population = population_type(
         personas, prepared.policy, mind, prepared.world.actions, pages=config.pages, seed=config.seed
     )
     await _restore(run, population)
@@ -231,7 +251,10 @@ async def _drive(
         _reachable(records)
         run.commit(
             population.page,
-            events=[Event("page", agent=user, page=population.page - 1, data=_slim(r, population.actions)) for user, r in records],
+            events=[
+                Event("page", agent=user, page=population.page - 1, data=_slim(r, population.actions))
+                for user, r in records
+            ],
             states={"clock": {"page": population.page}},
         )
         progress.advance((config.pages - population.page) * (active - len(population.active_users())))

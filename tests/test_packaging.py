@@ -42,7 +42,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
     out = tmp_path_factory.mktemp("dist")
     source = tmp_path_factory.mktemp("source") / "recloop"
-    ignored = shutil.ignore_patterns(".git", ".venv", "*.egg-info", "build", "dist", "__pycache__", "recloop-runs", "typings")
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", "*.egg-info", "build", "dist", "__pycache__", "recloop-runs", "typings"
+    )
     shutil.copytree(ROOT, source, ignore=ignored)
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, env={**os.environ, "PYTHONPATH": ""})
@@ -61,7 +63,12 @@ def test_the_sdist_holds_the_tree_the_tests_and_the_docs(built: tuple[Path, Path
     with tarfile.open(built[1]) as archive:
         names = {n.split("/", 1)[1] for n in archive.getnames() if "/" in n}
     assert not tree() - names
-    extra = {p.relative_to(ROOT).as_posix() for f in ("tests", "docs", "notebooks", "benchmarks") for p in (ROOT / f).rglob("*") if p.is_file()}
+    extra = {
+        p.relative_to(ROOT).as_posix()
+        for f in ("tests", "docs", "notebooks", "benchmarks")
+        for p in (ROOT / f).rglob("*")
+        if p.is_file()
+    }
     assert not {e for e in extra if "__pycache__" not in e and ".ipynb_checkpoints" not in e} - names
     assert {"README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml"} <= names
 
