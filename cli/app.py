@@ -66,6 +66,9 @@ def run_app() -> None:
     """Run the command line; known errors become one message and exit code 2, Ctrl-C exit code 130."""
     # Parquet and llama.cpp both start thread pools; a small model is fastest and repeatable on few threads.
     os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
+    # Modules named on the command line may lie in the current folder; last on the path, so that they shadow nothing.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     try:
         app()
     except KeyboardInterrupt:
@@ -77,5 +80,7 @@ def run_app() -> None:
     except Exception as error:
         if os.environ.get("RECLOOP_TRACEBACK") or not is_ours(error):
             raise
+        from ..llm.errors import ReplayDiverged
+
         report_error(error)
-        sys.exit(FAILED if type(error).__name__ == "ReplayDiverged" else BAD_INPUT)
+        sys.exit(FAILED if isinstance(error, ReplayDiverged) else BAD_INPUT)

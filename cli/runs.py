@@ -84,7 +84,7 @@ def show(run: Folder, as_json: Json = False) -> None:
     with Run.open(run) as opened:
         kind_of(opened)
         manifest, digest, barrier = opened.manifest, opened.digest(), opened.barrier
-        tables = {name: opened.table(name).num_rows for name in table_specs()}
+        tables = {name: opened.table(name).num_rows for name in table_specs(opened.kind)}
         if as_json:
             whole = manifest.model_dump(mode="json")
             print_json(

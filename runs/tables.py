@@ -55,13 +55,17 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table made of the events of one kind: `rows` turns an event into none, one or many dicts of column to value."""
+    """A table made of the events of one kind: `rows` turns an event into none, one or many dicts of column to value.
+
+    `run_kind`: only runs of this kind have the table ("": every run).
+    """
 
     name: str
     event_kind: str
     columns: tuple[Column, ...] | list[Column]
     rows: Callable[[Event], Iterable[Mapping[str, Any]]]
     doc: str = ""
+    run_kind: str = ""
 
 
 _CALLS = TableSpec(
@@ -108,15 +112,16 @@ def register_table(spec: TableSpec) -> TableSpec:
     return spec
 
 
-def table_specs() -> dict[str, TableSpec]:
-    """All tables by name, the built-in one last."""
-    return {**_specs, _CALLS.name: _CALLS}
+def table_specs(run_kind: str | None = None) -> dict[str, TableSpec]:
+    """All registered tables by name, or those that runs of one kind have; the built-in one last."""
+    fitting = {name: spec for name, spec in _specs.items() if run_kind is None or spec.run_kind in ("", run_kind)}
+    return {**fitting, _CALLS.name: _CALLS}
 
 
-def describe_tables() -> str:
-    """The registered tables and their columns, as Markdown."""
+def describe_tables(run_kind: str | None = None) -> str:
+    """The registered tables (of runs of one kind) and their columns, as Markdown."""
     parts: list[str] = []
-    for spec in table_specs().values():
+    for spec in table_specs(run_kind).values():
         parts += [f"### `{spec.name}`", "", spec.doc, ""] if spec.doc else [f"### `{spec.name}`", ""]
         parts += ["| column | type | meaning |", "| --- | --- | --- |"]
         parts += [f"| `{column.name}` | {column.type} | {column.doc} |" for column in spec.columns] + [""]
@@ -125,8 +130,9 @@ def describe_tables() -> str:
 
 def count_rows(run: Run) -> dict[str, int]:
     """Rows per table of a run."""
-    counts = dict.fromkeys(table_specs(), 0)
-    for spec, _ in _rows(run, table_specs()):
+    specs = table_specs(run.kind)
+    counts = dict.fromkeys(specs, 0)
+    for spec, _ in _rows(run, specs):
         counts[spec.name] += 1
     return counts
 
@@ -137,14 +143,14 @@ def write_tables(run: Run) -> list[Path]:
     import pyarrow.parquet as pq
 
     folder = run.path / TABLES
-    through = _through(run)
-    targets = {name: folder / f"{name}.parquet" for name in table_specs()}
+    through, specs = _through(run), table_specs(run.kind)
+    targets = {name: folder / f"{name}.parquet" for name in specs}
     half = {name: folder / f".{name}.parquet.tmp" for name in targets}
     writers: dict[str, pq.ParquetWriter] = {}
     try:
         folder.mkdir(exist_ok=True)
-        sinks = {name: _Sink(spec) for name, spec in table_specs().items()}
-        schemas = {name: _schema(spec, through) for name, spec in table_specs().items()}
+        sinks = {name: _Sink(spec) for name, spec in specs.items()}
+        schemas = {name: _schema(spec, through) for name, spec in specs.items()}
         for name in targets:
             writers[name] = pq.ParquetWriter(half[name], schemas[name], compression="zstd")
 
@@ -153,7 +159,7 @@ def write_tables(run: Run) -> list[Path]:
             writers[name].write_table(_arrow(pa, sink.spec, sink.pending, schemas[name]))
             sink.pending.clear()
 
-        for spec, row in _rows(run, table_specs()):
+        for spec, row in _rows(run, specs):
             sink = sinks[spec.name]
             sink.pending.append(row)
             if len(sink.pending) >= BATCH:
@@ -179,7 +185,7 @@ def read_table(run: Run, name: str) -> pyarrow.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    specs = table_specs()
+    specs = table_specs(run.kind)
     if name not in specs:
         raise RunError(f"there is no table {name!r} (there are: {', '.join(specs)})", "give one of those")
     through = _through(run)
@@ -219,7 +225,7 @@ def _call_row(call: CallRecord, names: list[str]) -> dict[str, Any]:
 def _through(run: Run) -> str:
     events = run.log.row("SELECT ifnull(max(seq), -1) FROM events")
     calls = run.log.row("SELECT count(*), ifnull(max(id), 0) FROM calls")
-    columns = {name: [asdict(c) for c in spec.columns] for name, spec in table_specs().items()}
+    columns = {name: [asdict(c) for c in spec.columns] for name, spec in table_specs(run.kind).items()}
     return json.dumps([events, calls, columns], separators=(",", ":"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from ..runs import Column, Event, TableSpec, register_table
@@ -143,4 +144,4 @@ SPECS = (
 )
 
 for _spec in SPECS:
-    register_table(_spec)
+    register_table(replace(_spec, run_kind=KIND))

@@ -83,7 +83,7 @@ def render(run: Run) -> str:
         calibration=calibration_words(summary),
         machinery=[chart_work(summary), chart_failures(summary)],
         users=sample_users(run, summary.words["done"]),
-        tables=[(name, spec.doc, spec.columns) for name, spec in table_specs().items()],
+        tables=[(name, spec.doc, spec.columns) for name, spec in table_specs(run.kind).items()],
         notes=[note for note in run.manifest.notes if note != BANNER],
     )
 
