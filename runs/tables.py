@@ -181,24 +181,45 @@ def write_tables(run: Run) -> list[Path]:
 
 
 def read_table(run: Run, name: str) -> pyarrow.Table:
-    """A table of a run: its file where that reaches to the end of the log, else made from the log in memory."""
+    """A table of a run: its file where that reaches to the end of the log, else made from the log in memory.
+
+    A table that this process does not know (the package that registers it is not imported) can be read from its file only.
+    Raises `RunError` naming the tables there are.
+    """
+    specs = table_specs(run.kind)
+    found = _from_file(run, name, specs)
+    if found is not None:
+        return found
+    if name not in specs:
+        files = {path.stem for path in (run.path / TABLES).glob("*.parquet")}
+        raise RunError(
+            f"there is no table {name!r} (there are: {', '.join(sorted({*specs, *files}))})"
+            if name not in files
+            else f"the file of table {name!r} lags behind the log, and nothing here knows how to make it again",
+            f"import the package that makes runs of kind {run.kind!r} (recloop.simulations, ...), or give another name",
+        )
+    import pyarrow as pa
+
+    spec = specs[name]
+    rows = [row for _, row in _rows(run, {name: spec})]
+    return _arrow(pa, spec, rows, _schema(spec, _through(run)))
+
+
+def _from_file(run: Run, name: str, specs: Mapping[str, TableSpec]) -> pyarrow.Table | None:
+    """The table from its file, if that says all that the log says, in the columns that this process knows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    specs = table_specs(run.kind)
-    if name not in specs:
-        raise RunError(f"there is no table {name!r} (there are: {', '.join(specs)})", "give one of those")
-    through = _through(run)
     path = run.path / TABLES / f"{name}.parquet"
-    if path.exists():
-        try:
-            if (pq.read_schema(path).metadata or {}).get(THROUGH) == through.encode():
-                return pq.read_table(path)
-        except (OSError, pa.ArrowInvalid):
-            pass  # a damaged table is no loss: the log has it all
-    spec = specs[name]
-    rows = [row for _, row in _rows(run, {name: spec})]
-    return _arrow(pa, spec, rows, _schema(spec, through))
+    if path not in set((run.path / TABLES).glob("*.parquet")):
+        return None
+    try:
+        written = json.loads((pq.read_schema(path).metadata or {}).get(THROUGH, b"[]"))
+        now = json.loads(_through(run))
+        same = written == now if name in specs else written[:2] == now[:2]
+        return pq.read_table(path) if same else None
+    except (OSError, pa.ArrowInvalid, ValueError):
+        return None  # a damaged table is no loss: the log has it all
 
 
 def _rows(run: Run, specs: Mapping[str, TableSpec]) -> Iterator[tuple[TableSpec, dict[str, Any]]]:

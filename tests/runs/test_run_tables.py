@@ -1,5 +1,8 @@
 """Tables: documented, rebuilt from the log, never half written."""
 
+import subprocess
+import sys
+
 import pyarrow.parquet as pq
 import pytest
 from recloop.runs import CallRecord, Column, Event, Run, RunError, TableSpec, describe_tables, register_table
@@ -114,3 +117,24 @@ def test_tables_describe_themselves():
     assert "### `test_looks`" in text
     assert "| `item` | int | what at |" in text
     assert "### `calls`" in text
+
+
+def test_a_table_of_a_package_that_is_not_imported_is_read_from_its_file(run):
+    made = run.table("test_looks")
+    run.write_tables()
+    code = f"""
+from recloop.runs import Run, RunError
+with Run.open({str(run.path)!r}) as run:
+    print(run.table("test_looks").num_rows)
+    for name in ("nonsense", "../tables/test_looks"):
+        try:
+            run.table(name)
+        except RunError as error:
+            print(error)
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert out.splitlines()[0] == str(made.num_rows)
+    assert out.count("there are: calls, test_looks") == 2
+    run.commit(3, [Event("look", "u9", data={"rows": [{"item": 9}]})])
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stderr
+    assert "lags behind" in out
