@@ -20,8 +20,8 @@ class Policy:
     recommender is refitted every k pages on the training rows plus what was chosen so far.
 
     Nothing seen in training and nothing already shown is shown again. The ranking's own order is `slot`; the order a
-    user sees is `shown_at` (shuffled per page unless turned off). A deterministic recommender shows its slate with
-    propensity 1; one that has a `propensity(user, page, item)` method is asked.
+    user sees is `shown_at` (shuffled per page unless turned off). Propensities are the ranking's own: 1 for a
+    deterministic recommender.
     """
 
     def __init__(
@@ -62,10 +62,9 @@ class Policy:
         start = (page - self._fit_page) * self.page_size
         slates = {}
         for user in users:
-            ranking = self._rankings[user]
-            items = ranking.items[start : start + self.page_size]
-            if items:
-                slates[user] = self._slate(user, page, items, ranking.scores[start : start + self.page_size])
+            ranking, here = self._rankings[user], slice(start, start + self.page_size)
+            if ranking.items[here]:
+                slates[user] = self._slate(user, page, ranking, here)
         return slates
 
     def shown(self, slate: Slate, chosen: Iterable[tuple[str, float | None]]) -> None:
@@ -83,19 +82,19 @@ class Policy:
             rankings = self.recommender.top_many(users, k, exclude_seen=True, exclude=exclude)
         self._rankings.update(zip(users, rankings, strict=True))
 
-    def _slate(self, user: str, page: int, items: Sequence[str], scores: Any) -> Slate:
+    def _slate(self, user: str, page: int, ranking: Ranking, here: slice) -> Slate:
+        items, scores, propensities = ranking.items[here], ranking.scores[here], ranking.propensities[here]
         order = range(len(items))
         if self.shuffle_slots:
             draws = [uniform(self.seed, "slot", user, page, item) for item in items]
             order = np.argsort(np.argsort(draws, kind="stable"), kind="stable")
-        own = getattr(self.recommender, "propensity", None)
         exposures = tuple(
             Exposure(
                 item=item,
                 slot=slot,
                 shown_at=int(order[slot]),
                 score=float(scores[slot]),
-                propensity=1.0 if own is None else float(own(user, page, item)),
+                propensity=float(propensities[slot]),
                 policy=self.policy_id,
             )
             for slot, item in enumerate(items)
