@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+
+from ..llm.fence import one_line
 
 if TYPE_CHECKING:
     from ..data import RatingScale
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
 Ten = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 
 MAX_LEVELS = 21
-"""Up to this many rating levels are enumerated in the schema; a finer scale is asked for as a bounded number."""
+"""Up to this many rating levels are enumerated in the schema; on a finer scale the nearest level to a bounded number counts."""
+
+LONGEST_ID = 80
+"""Characters of an id that a model is trusted to write back."""
 
 
 class Feeling(BaseModel):
@@ -45,14 +50,46 @@ class Interview(BaseModel):
 def _choice(actions: tuple[str, ...], scale: RatingScale | None) -> type[BaseModel]:
     fields: dict[str, Any] = {"fits": (bool, ...), "action": (Literal[actions], ...)}
     if scale is not None:
-        levels = scale.levels
-        if len(levels) <= MAX_LEVELS and all(level.is_integer() for level in levels):
-            rating: Any = Literal[tuple(int(level) for level in levels)]
-            fields["rating"] = (rating | None, ...)
-        else:
-            fields["rating"] = (float | None, Field(..., ge=scale.low, le=scale.high))
+        fields["rating"] = (_rating(scale) | None, ...)
     fields["why"] = (str, ...)
     return create_model("Choice", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _rating(scale: RatingScale) -> Any:
+    """The type of one rating: a level of `scale`."""
+    levels = scale.levels
+    if len(levels) > MAX_LEVELS:
+
+        def nearest(value: float) -> float:
+            steps = min(round((value - scale.low) / scale.step), int((scale.high - scale.low) / scale.step + 1e-6))
+            return round(scale.low + steps * scale.step, 6)
+
+        return Annotated[float, Field(strict=True, ge=scale.low, le=scale.high), AfterValidator(nearest)]
+
+    def known(value: float) -> float:
+        if value not in levels:
+            raise ValueError(f"not one of {', '.join(f'{level:g}' for level in levels)}")
+        return value
+
+    listed = [int(level) if level.is_integer() else level for level in levels]
+    return Annotated[float, Field(strict=True), AfterValidator(known), WithJsonSchema({"enum": listed})]
+
+
+def answer_keys(items: Sequence[str]) -> dict[str, str]:
+    """Key -> item id, in the order given: what an item is called in a prompt and in the answer to it.
+
+    That is its id, except where the id is long or no plain line (marks, invisible characters, double blanks): a model
+    may not write that back, and could be fooled by it. Such an item is called by its place.
+    """
+    keys: dict[str, str] = {}
+    for place, item in enumerate(items, 1):
+        key = item
+        if one_line(item, LONGEST_ID) != item:
+            key = f"item {place}"
+            while key in items:
+                key += "+"
+        keys[key] = item
+    return keys
 
 
 def page_schema(
@@ -62,9 +99,9 @@ def page_schema(
     *,
     with_decision: bool,
 ) -> type[BaseModel]:
-    """The answer to one page: an object with exactly one choice per item id, in the order shown.
+    """The answer to one page: an object with exactly one choice per item (see `answer_keys`), in the order shown.
 
-    Ids are the object's keys, so an answer can neither leave one out, nor repeat, nor invent one. With `with_decision`
+    Items are the object's keys, so an answer can neither leave one out, nor repeat, nor invent one. With `with_decision`
     (call plan "fused") it also carries the feeling and the decision. `scale` is the data's rating scale; None asks for no rating.
     """
     choice = _choice(tuple(actions), scale)
@@ -85,5 +122,5 @@ def page_schema(
 
 
 def choices_of(answer: BaseModel) -> dict[str, Any]:
-    """Item id -> its choice, as plain values."""
+    """Answer key -> the item's choice, as plain values."""
     return answer.model_dump(by_alias=True)["choices"]

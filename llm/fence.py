@@ -40,6 +40,11 @@ def plain(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: max(0, longest - 1)] + "…"
 
 
+def one_line(text: str, longest: int = 400) -> str:
+    """`text` as one plain line, for an item, a memory or a sentence among others."""
+    return " ".join(plain(text, longest).split())
+
+
 def fence(text: str, label: str = "text", longest: int = LONGEST) -> str:
     """`text` as data between marks: `<<<label … >>>`. Nothing inside can close the fence or open another.
 
