@@ -19,7 +19,6 @@ from ..agents.user_steps import UserContext
 from .population import PageRecord, Turn
 from .settling import all_settled
 
-
 AT_ONCE = 256
 """Users who think at once, unless told otherwise. More than calls in flight; a user who only waits takes 100 kB."""
 
