@@ -24,7 +24,7 @@ from ..agents.llm_tastes import llm_tastes
 from ..agents.personas import Persona, build_personas
 from ..agents.scripted import ScriptedConfig, ScriptedPopulation
 from ..llm import Budget, Door, ModelConfigError, Prompt, open_model
-from ..runs import DiskFull, Event, Run, new_run_path
+from ..runs import DiskFull, Event, Run, check_vacant, new_run_path
 from .calibrate import NODE as CALIBRATE
 from .calibrate import calibrate
 from .config import SimulateConfig, SimulateError, checked
@@ -57,14 +57,15 @@ async def simulate(
     `population`: your own subclass of the Mesa model; pass it to `resume` and `replay` as well.
     """
     progress = progress or Silent()
+    path = out if out is not None else new_run_path(Path("recloop-runs"), config.name)
+    check_vacant(path)
     progress.note(f"preparing {config.data} and {config.recommender}")
-    prepared = prepare(config)
+    prepared = await _ready(config)
     async with _door(config, api_key=api_key) as door:
         prompts = prompts_of(config, mode_of(config, door))
         if door is not None:
             await door.check()
             _can_play(config, door)
-        path = out if out is not None else new_run_path(Path("recloop-runs"), config.name)
         notes = [PLUMBING] if door is not None and door.abilities.plumbing_grade else []
         if door is not None and not door.abilities.deterministic:
             notes.append("the provider is not deterministic: a new run may differ; a replay of this one does not")
@@ -108,7 +109,7 @@ async def resume(
         given = {"budget": budget, "concurrency": concurrency, "base_url": base_url}
         changes = {name: value for name, value in given.items() if value is not None}
         config = checked({**run.manifest.config, **changes})
-        prepared = prepare(config)
+        prepared = await _ready(config)
         async with _door(config, api_key=api_key, run=run) as door:
             prompts = prompts_of(config, mode_of(config, door))
             _same(run, prepared, prompts)
@@ -130,9 +131,11 @@ async def replay(
     progress = progress or Silent()
     with Run.open(path) as old:
         if old.barrier < 0:
-            raise SimulateError(f"{path} stopped before its first page: there is nothing to replay")
+            raise SimulateError(
+                f"{path} stopped before its first page: there is nothing to replay\n  go on with it: recloop resume {path}"
+            )
         config = checked(old.manifest.config)
-        prepared = prepare(config)
+        prepared = await _ready(config)
         async with _door(config, cassette=old.calls, replay_only=True) as door:
             prompts = prompts_of(config, mode_of(config, door))
             manifest = old.manifest
@@ -147,6 +150,13 @@ async def replay(
             ) as new:
                 await _carry_out(new, prepared, door, prompts, progress, population, recording=old)
                 return old.digest(), new.digest()
+
+
+async def _ready(config: SimulateConfig) -> Prepared:
+    """`prepare`, and everybody's first ranking: what is wrong with a recommender shows before anything is paid or written."""
+    prepared = prepare(config)
+    await prepared.policy.open()
+    return prepared
 
 
 def mode_of(config: SimulateConfig, door: Door | None) -> str:
@@ -208,7 +218,9 @@ def prompts_of(config: SimulateConfig, mode: str) -> dict[str, Prompt]:
     unknown = sorted(set(config.prompts) - {*nodes, *tastes})
     if unknown:
         raise SimulateError(
-            f"no prompt named {', '.join(unknown)} in {mode} mode; there are: {', '.join([*nodes, *tastes]) or 'none'}"
+            f"no prompt named {', '.join(unknown)} in {mode} mode\n  there are: {', '.join([*nodes, *tastes])}"
+            if nodes
+            else "scripted users read no prompts\n  leave --prompt out, or name a model with --model"
         )
     prompts = load_prompts(config.prompts, nodes)
     return prompts | {node: Prompt.load(TASTES_PROMPT, override=config.prompts.get(node)) for node in tastes}
@@ -272,7 +284,6 @@ async def _drive(
     until: int | None,
 ) -> None:
     config = prepared.config
-    await prepared.policy.open()
     personas, mind, setup = await _mind(run, prepared, door, prompts, progress)
     if run.barrier < 0:
         events = [Event("reference", data=prepared.reference), *setup]
@@ -294,6 +305,7 @@ async def _drive(
 async def _browse(run: Run, population: Population, progress: Progress, until: int | None) -> None:
     """Page by page to the end, or to the barrier `until`: think, then commit to the log what Mesa has committed."""
     while not population.finished and (until is None or run.barrier < until):
+        await asyncio.sleep(0)  # scripted users wait for nothing: here a cancelled run stops
         active = len(population.active_users())
         records = await population.astep(progress.advance)
         _reachable(records)
