@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel
-
 from ..llm.fence import fence, plain
 from ..llm.prompts import Prompt
+from ..llm.schemas import Schema
 from ..llm.types import Message, Model, Outcome, Place
 from .actions import Action, Decision, Slate
-from .answers import Feeling, GoOn, Interview, choices_of, page_schema
+from .answers import Feeling, GoOn, Interview, PageForm
 from .ask import Failure, Reaction, Said, World, failure
 from .fatigue import tiredness_text
 from .personas import Persona
@@ -62,7 +61,7 @@ class GenerateAsker:
         self.prompts = dict(prompts) if prompts is not None else load_prompts({})
         self.temperature = temperature
 
-    async def _ask(self, messages: list[Message], schema: type[BaseModel], at: Place, room: int) -> Outcome[Any]:
+    async def _ask(self, messages: list[Message], schema: Schema, at: Place, room: int) -> Outcome[Any]:
         """One structured answer of at most `room` tokens; where the endpoint takes a seed, the draw is repeatable."""
         seed = int(uniform(self.world.seed, "sampling", at.agent, at.page, at.node) * 2**31)
         return await self.model.complete(
@@ -74,24 +73,25 @@ class GenerateAsker:
         node = "page" if fused else "react"
         at = Place(user.user, slate.page, node)
         shown = [e.item for e in slate.as_shown()]
-        schema = page_schema(shown, world.actions.names, self._scale, with_decision=fused)
+        schema = PageForm(tuple(shown), world.actions.names, self._scale, fused)
         room = SENTENCE_TOKENS * (len(shown) + 3)
         outcome = await self._ask(self._page_messages(user, slate, recalled), schema, at, room)
         if not outcome.ok or outcome.value is None:
             return Reaction(failures=(failure(outcome, at),), call=outcome.key)
         answer = outcome.value
         actions = []
-        for item, choice in choices_of(answer).items():
-            spec = world.actions[choice["action"]]
-            rating = choice.get("rating") if spec.wants_rating else None
+        for item in shown:
+            choice = answer.choices[item]
+            spec = world.actions[choice.action]
+            rating = getattr(choice, "rating", None) if spec.wants_rating else None
             actions.append(
                 Action(
                     item=item,
                     action=spec.name,
                     rating=None if rating is None else float(rating),
                     liked=spec.positive and world.liked(rating),
-                    fits=choice["fits"],
-                    feeling=_cut(choice["why"]),
+                    fits=choice.fits,
+                    feeling=_cut(choice.why),
                     call=outcome.key,
                 )
             )
@@ -176,8 +176,8 @@ class GenerateAsker:
     def prompt_bytes(self, user: Persona, slate: Slate) -> int:
         """Size of a first page's prompt and schema, for forecasts."""
         shown = [e.item for e in slate.as_shown()]
-        schema = page_schema(shown, self.world.actions.names, self._scale, with_decision=self.plan == "fused")
-        texts = [*(m["content"] for m in self._page_messages(user, slate, [])), json.dumps(schema.model_json_schema())]
+        form = PageForm(tuple(shown), self.world.actions.names, self._scale, self.plan == "fused")
+        texts = [*(m["content"] for m in self._page_messages(user, slate, [])), json.dumps(form.json_schema())]
         return sum(len(text.encode()) for text in texts)
 
     @property

@@ -21,7 +21,7 @@ from ..llm import Budget, Door, open_model
 from ..runs import Event, Run, new_run_path
 from .calibrate import calibrate
 from .config import SimulateConfig, SimulateError
-from .minds import GraphMind, ScriptedMind
+from .minds import GraphMind, ReplayMind, ScriptedMind
 from .population import Mind, PageRecord, Population
 from .preparation import Prepared, prepare
 from .progress import Progress, Silent
@@ -206,8 +206,7 @@ async def _carry_out(
     try:
         await _drive(run, prepared, door, prompts, progress, population, until)
         if copy_calls_from is not None:
-            for record in copy_calls_from.calls.all():
-                run.calls.put(record)
+            run.calls.adopt(copy_calls_from.calls)
         run.write_tables()
         run.set_status("finished", "")
     except (BudgetReached, EndpointLost) as stop:
@@ -292,6 +291,8 @@ async def _mind(
         setup = [Event("calibration", data=calibrated.report)]
     else:
         asker = GenerateAsker(door, world, plan=config.plan, prompts=prompts)
+    if door.replay_only:
+        return personas, ReplayMind(world, asker, run.saver()), setup
     return personas, GraphMind(world, asker, run.saver()), setup
 
 
