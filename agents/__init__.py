@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .personas import Persona, build_personas, load_personas, sample_users, save_personas
     from .scripted import ScriptedConfig, ScriptedPopulation
     from .traits import Traits
-    from .user_graph import user_graph
+    from .user_graph import page_graph
     from .user_state import UserState, new_state, page_input
     from .user_steps import UserContext
 
@@ -60,10 +60,10 @@ _LAZY = {
     "build_personas": "personas",
     "load_personas": "personas",
     "new_state": "user_state",
+    "page_graph": "user_graph",
     "page_input": "user_state",
     "sample_users": "personas",
     "save_personas": "personas",
-    "user_graph": "user_graph",
 }
 
 __all__ = [
@@ -93,10 +93,10 @@ __all__ = [
     "build_personas",
     "load_personas",
     "new_state",
+    "page_graph",
     "page_input",
     "sample_users",
     "save_personas",
-    "user_graph",
 ]
 
 

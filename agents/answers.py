@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
+from ..llm.fence import one_line
 from ..llm.schemas import UnfitAnswer, closed_schema
 
 if TYPE_CHECKING:
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
 Ten = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 
 MAX_LEVELS = 21
-"""Up to this many rating levels are enumerated in the schema; a finer scale is asked for as a bounded number."""
+"""Up to this many rating levels are enumerated in the schema; on a finer scale the nearest level to a bounded number counts."""
+
+LONGEST_ID = 80
+"""Characters of an id that a model is trusted to write back."""
 
 
 class Feeling(BaseModel):
@@ -47,18 +52,50 @@ class Interview(BaseModel):
 def _choice(actions: tuple[str, ...], scale: RatingScale | None) -> type[BaseModel]:
     fields: dict[str, Any] = {"fits": (bool, ...), "action": (Literal[actions], ...)}
     if scale is not None:
-        levels = scale.levels
-        if len(levels) <= MAX_LEVELS and all(level.is_integer() for level in levels):
-            rating: Any = Literal[tuple(int(level) for level in levels)]
-            fields["rating"] = (rating | None, ...)
-        else:
-            fields["rating"] = (float | None, Field(..., ge=scale.low, le=scale.high))
+        fields["rating"] = (_rating(scale) | None, ...)
     fields["why"] = (str, ...)
     return create_model("Choice", __config__=ConfigDict(extra="forbid"), **fields)
 
 
+def _rating(scale: RatingScale) -> Any:
+    """The type of one rating: a level of `scale`."""
+    levels = scale.levels
+    if len(levels) > MAX_LEVELS:
+
+        def nearest(value: float) -> float:
+            steps = min(round((value - scale.low) / scale.step), int((scale.high - scale.low) / scale.step + 1e-6))
+            return round(scale.low + steps * scale.step, 6)
+
+        return Annotated[float, Field(strict=True, ge=scale.low, le=scale.high), AfterValidator(nearest)]
+
+    def known(value: float) -> float:
+        if value not in levels:
+            raise ValueError(f"not one of {', '.join(f'{level:g}' for level in levels)}")
+        return value
+
+    listed = [int(level) if level.is_integer() else level for level in levels]
+    return Annotated[float, Field(strict=True), AfterValidator(known), WithJsonSchema({"enum": listed})]
+
+
+def answer_keys(items: Sequence[str]) -> dict[str, str]:
+    """Key -> item id, in the order given: what an item is called in a prompt and in the answer to it.
+
+    That is its id, except where the id is long or no plain line (marks, invisible characters, double blanks): a model
+    may not write that back, and could be fooled by it. Such an item is called by its place.
+    """
+    keys: dict[str, str] = {}
+    for place, item in enumerate(items, 1):
+        key = item
+        if one_line(item, LONGEST_ID) != item:
+            key = f"item {place}"
+            while key in items:
+                key += "+"
+        keys[key] = item
+    return keys
+
+
 class Page(BaseModel):
-    """The answer to one page: a choice per item key. Made by `_page`, which puts the choice's own type in."""
+    """The answer to one page: a choice per item key. `_page` puts the choice's own type in."""
 
     model_config = ConfigDict(extra="forbid")
     choices: dict[str, Any]
@@ -74,7 +111,9 @@ class DecidedPage(Page):
 
 
 @lru_cache(maxsize=64)
-def _page(actions: tuple[str, ...], scale: RatingScale | None, with_decision: bool) -> tuple[type[Page], dict[str, Any]]:
+def _page(
+    actions: tuple[str, ...], scale: RatingScale | None, with_decision: bool
+) -> tuple[type[Page], dict[str, Any]]:
     """The class that reads answers with these actions and this scale, and its closed schema: made once, not once a page."""
     base = DecidedPage if with_decision else Page
     page = create_model(base.__name__, __base__=base, choices=(dict[str, _choice(actions, scale)], ...))
@@ -85,34 +124,33 @@ def _page(actions: tuple[str, ...], scale: RatingScale | None, with_decision: bo
 class PageForm:
     """What the answer to one page must look like: an object with exactly one choice per item, in the order shown.
 
-    Ids are the object's keys, so an answer can neither leave one out, nor repeat, nor invent one. With `with_decision`
-    (call plan "fused") it also carries the feeling and the decision. `scale` is the data's rating scale; None asks for no
-    rating. Reads into a `Page` or `DecidedPage`.
+    The items' keys (see `answer_keys`) are the object's keys, so an answer can neither leave an item out, nor repeat, nor
+    invent one. With `with_decision` (call plan "fused") it also carries the feeling and the decision. `scale` is the data's
+    rating scale; None asks for no rating. Reads into a `Page` or `DecidedPage`.
     """
 
-    items: tuple[str, ...]
+    keys: tuple[str, ...]
     actions: tuple[str, ...]
     scale: RatingScale | None
     with_decision: bool
 
     def json_schema(self) -> dict[str, Any]:
-        """The schema of the fixed parts with this page's items as the keys of `choices`."""
-        _, fixed = _page(self.actions, self.scale, self.with_decision)
-        choice = fixed["properties"]["choices"]["additionalProperties"]
+        """The schema of the fixed parts with this page's keys under `choices`."""
+        fixed = _page(self.actions, self.scale, self.with_decision)[1]
         choices = {
             "type": "object",
-            "properties": dict.fromkeys(self.items, choice),
+            "properties": dict.fromkeys(self.keys, fixed["properties"]["choices"]["additionalProperties"]),
             "additionalProperties": False,
-            "required": list(self.items),
+            "required": list(self.keys),
         }
         return {**fixed, "properties": {**fixed["properties"], "choices": choices}}
 
     def read(self, text: str) -> Page:
         """Raises `ValidationError` for what no page may say, `UnfitAnswer` for items left out or invented."""
         page = _page(self.actions, self.scale, self.with_decision)[0].model_validate_json(text)
-        missing = [item for item in self.items if item not in page.choices]
-        invented = [item for item in page.choices if item not in self.items]
-        faults = [f"{words} {', '.join(which[:5])}" for words, which in (("no choice for", missing), ("no such id:", invented)) if which]
-        if faults:
-            raise UnfitAnswer(f"choices: {'; '.join(faults)}")
+        if page.choices.keys() != set(self.keys):
+            missing = [key for key in self.keys if key not in page.choices]
+            invented = [key for key in page.choices if key not in self.keys]
+            parts = (("none for", missing), ("no such item:", invented))
+            raise UnfitAnswer("choices: " + "; ".join(f"{why} {', '.join(which[:5])}" for why, which in parts if which))
         return page

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..llm.fence import one_line
 from ..llm.types import Outcome, Place
 from .actions import liked_from
 
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..data import ItemTable, RatingScale
-    from .actions import Action, ActionSet, Decision, Slate
+    from .actions import Action, ActionSet, ActionSpec, Decision, Slate
     from .personas import Persona
+
+
+LONGEST_TITLE = 120
+"""Characters of a title in a memory or a list; an item's own line on a page has room for more."""
 
 
 class BudgetReached(Exception):
@@ -33,6 +38,8 @@ class World:
     """Page cap of the rehearsal."""
     service: str = "a film recommendation service"
     noun: str = "films"
+    one: str = "a film"
+    """One of them in words that name none: what a content-free question is about."""
     fatigue: float = 1.0
     """Weight of fatigue, 0 to 1; 0 takes it out of prompts and decisions."""
     mean_ratings: dict[str, float] | None = None
@@ -42,15 +49,24 @@ class World:
     embed: Callable[[list[str]], np.ndarray] | None = None
     """Text -> unit row vectors for memory retrieval; None: the built-in hashing embedder."""
 
-    def liked(self, rating: float | None) -> bool:
-        """Whether something taken up was also liked: rated in the top fifth of the scale; without ratings, taking it up is liking it."""
-        if self.scale is None:
-            return True
+    @property
+    def rated(self) -> RatingScale | None:
+        """The scale that items are rated on; None where the data has none or no action asks for a rating."""
+        return self.scale if any(action.wants_rating for action in self.actions.actions) else None
+
+    def liked(self, action: ActionSpec, rating: float | None) -> bool:
+        """Whether an item was liked: taken up and, where that asks for a rating, rated in the top fifth of the scale."""
+        if not action.positive or self.scale is None or not action.wants_rating:
+            return action.positive
         return rating is not None and rating >= liked_from(self.scale)
 
+    def title(self, item: str) -> str:
+        """The title as one clean line."""
+        return one_line(self.catalogue.title(item), LONGEST_TITLE)
+
     def line(self, item: str) -> str:
-        """An item as people see it: title, year, genres; the mean rating only where it is shown on purpose."""
-        text = self.catalogue.text(item)
+        """An item as people see it, one clean line: title, year, genres; the mean rating only where it is shown on purpose."""
+        text = one_line(self.catalogue.text(item))
         mean = (self.mean_ratings or {}).get(item)
         return text if mean is None else f"{text} (mean rating {mean:.1f})"
 

@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from ..llm.fence import fence, plain
+from ..llm.fence import fence, one_line
 from ..llm.prompts import Prompt
 from ..llm.schemas import Schema
 from ..llm.types import Message, Model, Outcome, Place
 from .actions import Action, Decision, Slate
-from .answers import Feeling, GoOn, Interview, PageForm
+from .answers import Feeling, GoOn, Interview, PageForm, answer_keys
 from .ask import Failure, Reaction, Said, World, failure
 from .fatigue import tiredness_text
 from .personas import Persona
 from .randomness import uniform
 from .trait_texts import persona_text
-
-if TYPE_CHECKING:
-    from ..data import RatingScale
 
 PROMPTS = Path(__file__).parent / "prompts"
 NODES = ("page", "react", "decide", "reflect", "interview")
@@ -28,17 +25,15 @@ NODES = ("page", "react", "decide", "reflect", "interview")
 SENTENCE_TOKENS = 120
 """Room for one item's choice, or for one sentence with its fields, in an answer."""
 
-LONGEST_SENTENCE = 400
-"""Characters of free text kept: a model that rambles must not fill its own memory."""
+LONGEST_VISIT = 50_000
+"""Characters of memories that an interview is given; where a long visit has more, the oldest go."""
+
+RATE = "Where the action calls for a rating, give one from {scale}; otherwise the rating is null."
 
 
 def load_prompts(overrides: Mapping[str, str], nodes: tuple[str, ...] = NODES) -> dict[str, Prompt]:
     """The prompts of these nodes, our own or the user's file. Raises `PromptError` for a file whose fields do not fit."""
     return {node: Prompt.load(PROMPTS / f"{node}.md", override=overrides.get(node)) for node in nodes}
-
-
-LONGEST_LIST = 50_000
-"""Characters of a list of items or memories; its lines are cut one by one, so that no item is lost."""
 
 
 class GenerateAsker:
@@ -72,26 +67,25 @@ class GenerateAsker:
         world, fused = self.world, self.plan == "fused"
         node = "page" if fused else "react"
         at = Place(user.user, slate.page, node)
-        shown = [e.item for e in slate.as_shown()]
-        schema = PageForm(tuple(shown), world.actions.names, self._scale, fused)
-        room = SENTENCE_TOKENS * (len(shown) + 3)
-        outcome = await self._ask(self._page_messages(user, slate, recalled), schema, at, room)
+        keys = _keys(slate)
+        room = SENTENCE_TOKENS * (len(keys) + 3)
+        outcome = await self._ask(self._page_messages(user, slate, recalled), self._form(slate), at, room)
         if not outcome.ok or outcome.value is None:
             return Reaction(failures=(failure(outcome, at),), call=outcome.key)
         answer = outcome.value
         actions = []
-        for item in shown:
-            choice = answer.choices[item]
+        for key, item in keys.items():
+            choice = answer.choices[key]
             spec = world.actions[choice.action]
             rating = getattr(choice, "rating", None) if spec.wants_rating else None
             actions.append(
                 Action(
                     item=item,
                     action=spec.name,
-                    rating=None if rating is None else float(rating),
-                    liked=spec.positive and world.liked(rating),
+                    rating=rating,
+                    liked=world.liked(spec, rating),
                     fits=choice.fits,
-                    feeling=_cut(choice.why),
+                    feeling=one_line(choice.why),
                     call=outcome.key,
                 )
             )
@@ -99,12 +93,11 @@ class GenerateAsker:
             return Reaction(actions=tuple(actions), call=outcome.key)
         decision = Decision(
             next=answer.decision == "next",
-            reason=_cut(answer.reason),
+            reason=one_line(answer.reason),
             satisfaction=float(answer.satisfaction),
-            fatigue=0.0,
             call=outcome.key,
         )
-        return Reaction(tuple(actions), _cut(answer.feeling), decision, call=outcome.key)
+        return Reaction(tuple(actions), one_line(answer.feeling), decision, call=outcome.key)
 
     async def reflect(
         self, user: Persona, recalled: list[str], state: dict[str, Any], reaction: Reaction
@@ -116,15 +109,13 @@ class GenerateAsker:
         outcome = await self._ask(messages, Feeling, at, 2 * SENTENCE_TOKENS)
         if not outcome.ok or outcome.value is None:
             return Said(failures=(failure(outcome, at),), call=outcome.key)
-        return Said(_cut(outcome.value.feeling), call=outcome.key)
+        return Said(one_line(outcome.value.feeling), call=outcome.key)
 
     async def decide(
         self, user: Persona, slate: Slate, recalled: list[str], state: dict[str, Any], reaction: Reaction
     ) -> tuple[Decision, tuple[Failure, ...]]:
         if reaction.decision is not None:
             return reaction.decision, ()
-        if self.plan == "fused":  # the page's one call failed, and it was the one that decides
-            return Decision(next=True, reason="no usable answer on this page", invalid=True, call=reaction.call), ()
         at = Place(user.user, slate.page, "decide")
         messages = self.prompts["decide"].render(
             service=self.world.service,
@@ -136,12 +127,14 @@ class GenerateAsker:
         outcome = await self._ask(messages, GoOn, at, 2 * SENTENCE_TOKENS)
         if not outcome.ok or outcome.value is None:
             lost = failure(outcome, at)
-            return Decision(next=True, reason="no usable answer", invalid=True, call=outcome.key), (lost,)
+            return Decision(True, "no usable answer", call=outcome.key, invalid=True, source="code"), (lost,)
         go = outcome.value
-        return Decision(go.decision == "next", _cut(go.reason), float(go.satisfaction), call=outcome.key), ()
+        return Decision(go.decision == "next", one_line(go.reason), float(go.satisfaction), call=outcome.key), ()
 
     async def interview(self, user: Persona, memories: list[str], state: dict[str, Any]) -> Said:
         at = Place(user.user, state["page"], "interview")
+        while sum(map(len, memories)) > LONGEST_VISIT:
+            memories = memories[1:]
         messages = self.prompts["interview"].render(
             traits=persona_text(user),
             tastes=_tastes(user),
@@ -151,11 +144,10 @@ class GenerateAsker:
         outcome = await self._ask(messages, Interview, at, 3 * SENTENCE_TOKENS)
         if not outcome.ok or outcome.value is None:
             return Said(failures=(failure(outcome, at),), call=outcome.key)
-        return Said(_cut(outcome.value.reason), float(outcome.value.satisfaction), call=outcome.key)
+        return Said(one_line(outcome.value.reason), float(outcome.value.satisfaction), call=outcome.key)
 
     def _page_messages(self, user: Persona, slate: Slate, recalled: list[str]) -> list[Message]:
-        world, scale = self.world, self._scale
-        shown = slate.as_shown()
+        world, keys = self.world, _keys(slate)
         fields: dict[str, Any] = {
             "service": world.service,
             "traits": persona_text(user),
@@ -163,11 +155,9 @@ class GenerateAsker:
             "tendency": user.rating_tendency,
             "memories": _memories(recalled),
             "page": str(slate.page + 1),
-            "items": fence(
-                "\n".join(f"[{e.item}] {one_line(world.line(e.item))}" for e in shown), "items", LONGEST_LIST
-            ),
+            "items": _listed([f"[{key}] {world.line(item)}" for key, item in keys.items()], "items"),
             "actions": world.actions.describe(),
-            "scale": "no rating" if scale is None else f"{scale.low:g} to {scale.high:g}",
+            "rating": "" if world.rated is None else RATE.format(scale=world.rated),
         }
         if self.plan == "fused":
             return self.prompts["page"].render(**fields, fatigue=self._tired(user, slate.page))
@@ -175,36 +165,32 @@ class GenerateAsker:
 
     def prompt_bytes(self, user: Persona, slate: Slate) -> int:
         """Size of a first page's prompt and schema, for forecasts."""
-        shown = [e.item for e in slate.as_shown()]
-        form = PageForm(tuple(shown), self.world.actions.names, self._scale, self.plan == "fused")
-        texts = [*(m["content"] for m in self._page_messages(user, slate, [])), json.dumps(form.json_schema())]
+        schema = json.dumps(self._form(slate).json_schema())
+        texts = [*(m["content"] for m in self._page_messages(user, slate, [])), schema]
         return sum(len(text.encode()) for text in texts)
 
-    @property
-    def _scale(self) -> RatingScale | None:
-        """The scale to rate on, if any action asks for a rating."""
-        rated = any(self.world.actions[name].wants_rating for name in self.world.actions.names)
-        return self.world.scale if rated else None
+    def _form(self, slate: Slate) -> PageForm:
+        return PageForm(tuple(_keys(slate)), self.world.actions.names, self.world.rated, self.plan == "fused")
 
     def _tired(self, user: Persona, page: int) -> str:
         return tiredness_text(page, user.activity) if self.world.fatigue > 0 else ""
 
 
+def _keys(slate: Slate) -> dict[str, str]:
+    """Answer key -> item, in the order the user meets them."""
+    return answer_keys([exposure.item for exposure in slate.as_shown()])
+
+
 def _tastes(user: Persona) -> str:
     """Taste sentences can quote titles, so they are data too."""
-    return fence(
-        "\n".join(one_line(t) for t in user.tastes) or "No particular tastes are known.", "tastes", LONGEST_LIST
-    )
+    return _listed([one_line(taste) for taste in user.tastes] or ["No particular tastes are known."], "tastes")
 
 
 def _memories(texts: list[str]) -> str:
-    return fence("\n".join(texts), "memories", LONGEST_LIST) if texts else "Nothing yet: this is the first page."
+    return _listed(texts, "memories") if texts else "Nothing yet."
 
 
-def one_line(text: str) -> str:
-    """Item or memory text as one line, without anything a model or a terminal could read as a mark."""
-    return " ".join(plain(text, LONGEST_SENTENCE).split())
-
-
-def _cut(text: str) -> str:
-    return " ".join(text.split())[:LONGEST_SENTENCE]
+def _listed(lines: list[str], label: str) -> str:
+    """Lines as data. Each has been cut on its own, so the list is not: no item may be lost from its end."""
+    text = "\n".join(lines)
+    return fence(text, label, longest=len(text))

@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..llm.fence import fence
+from ..llm.fence import fence, one_line
 from ..llm.prompts import Prompt
 from ..llm.types import Model, Outcome, Place, Question
 from .actions import Action, Decision, Slate
 from .ask import Failure, Reaction, Said, World, failure
-from .ask_generate import load_prompts, one_line
+from .ask_generate import load_prompts
 from .calibration import Calibration, RatingCalibration
 from .fatigue import fatigue_at
 from .personas import Persona
@@ -37,7 +37,6 @@ VERDICTS = (" terrible", " bad", " okay", " good", " great")
 
 ENTRY = "\n-"
 """What comes before the next title of the list of liked ones."""
-CONTENT_FREE = "a film"
 LIKED_SHOWN = 12
 MEMORY_CHARS = 240
 
@@ -45,7 +44,8 @@ MEMORY_CHARS = 240
 @dataclass(frozen=True)
 class ItemScores:
     """Corrected readings of one item. `margin`: how much more likely this person makes it than nobody in particular (nats;
-    with "yesno" log-odds of yes). `verdict`: expected verdict in 0..1. `raw_margin`: before the correction."""
+    with "yesno" log-odds of yes). `verdict`: expected verdict in 0..1, the middle where nothing is rated.
+    `raw_margin`: before the correction."""
 
     margin: float
     verdict: float
@@ -80,19 +80,24 @@ class ScoreReader:
         return _text(self.prompts["score_nobody"].render(noun=self.world.noun.capitalize(), liked=liked))
 
     def _list(self, items: Sequence[str]) -> str:
-        titles = [one_line(self.world.catalogue.title(item)) for item in items]
-        return "\n".join(f"- {title}" for title in titles or [CONTENT_FREE])
+        titles = [self.world.title(item) for item in items]
+        return "\n".join(f"- {title}" for title in titles or [self.world.one])
 
     def questions(self, items: Sequence[str]) -> list[Question]:
         """With "title": all titles as next entries of the person's list, and of nobody's; with "yesno": a watch question per
-        item, and about nothing. Then a verdict question per item, and about nothing."""
-        lines = [*(one_line(self.world.line(item)) for item in items), CONTENT_FREE]
-        watch = [Question("\n" + _text(self.prompts["score_watch"].render(item=line)), WATCH_LABELS) for line in lines]
-        rate = [Question("\n" + _text(self.prompts["score_rate"].render(item=line)), VERDICTS) for line in lines]
-        return [*(self._titles(items) if self.signal == "title" else watch), *rate]
+        item, and about nothing. Then, where items are rated, a verdict question per item, and about nothing."""
+        lines = [*(self.world.line(item) for item in items), self.world.one]
+        act = self.world.actions.positive.name
+        asked = (
+            self._titles(items) if self.signal == "title" else self._each("score_watch", lines, WATCH_LABELS, act=act)
+        )
+        return asked if self.world.rated is None else asked + self._each("score_rate", lines, VERDICTS)
+
+    def _each(self, node: str, lines: Sequence[str], labels: tuple[str, ...], **fields: str) -> list[Question]:
+        return [Question("\n" + _text(self.prompts[node].render(item=line, **fields)), labels) for line in lines]
 
     def _titles(self, items: Sequence[str]) -> list[Question]:
-        titles = tuple(" " + one_line(self.world.catalogue.title(item)) for item in items)
+        titles = tuple(" " + self.world.title(item) for item in items)
         return [Question(ENTRY, titles), Question(self.nobody(items) + ENTRY, titles, alone=True)]
 
     async def read(
@@ -107,7 +112,8 @@ class ScoreReader:
             free = [own[-1]] * len(items)
         else:
             own, free = outcome.value[:2]
-        verdicts = expected_verdicts(outcome.value[-len(items) - 1 :])
+        rated = self.world.rated is not None
+        verdicts = expected_verdicts(outcome.value[-len(items) - 1 :]) if rated else [0.5] * len(items)
         return outcome, [
             ItemScores(margin=a - b, verdict=v, raw_margin=a)
             for a, b, v in zip(own, free, verdicts, strict=False)  # own holds the content-free one too
@@ -155,12 +161,13 @@ class ScoreAsker:
             rating = None
             if chosen and positive.wants_rating and self.ratings is not None:
                 rating = self.ratings.rate(user.user, score.verdict)
+            spec = positive if chosen else passing
             actions.append(
                 Action(
                     item=exposure.item,
-                    action=positive.name if chosen else passing.name,
+                    action=spec.name,
                     rating=rating,
-                    liked=chosen and self.world.liked(rating),
+                    liked=self.world.liked(spec, rating),
                     margin=score.margin,
                     probability=p,
                     call=outcome.key,
@@ -189,9 +196,10 @@ class ScoreAsker:
         if not self.say:
             return Said(f"Computed from {state['watched']} chosen items.", satisfaction, source="code")
         at = Place(user.user, state["page"], "say")
-        watched = "\n".join(memories) or "nothing"
         messages = self.reader.prompts["say"].render(
-            watched=fence(watched, "watched"), satisfaction=f"{satisfaction:g}"
+            service=self.world.service,
+            memories=fence("\n".join(memories) or "nothing", "memories"),
+            satisfaction=f"{satisfaction:g}",
         )
         outcome = await self.reader.model.complete(messages, at=at, temperature=0.0, max_tokens=32)
         if not outcome.ok:

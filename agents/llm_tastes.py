@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from ..llm.fence import fence, plain
+from ..llm.fence import fence, one_line
 from ..llm.prompts import Prompt
 from ..llm.types import Model, Place
 from .ask import failure
@@ -26,13 +26,12 @@ Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, m
 
 
 class Tastes(BaseModel):
-    """What the model says of a user: short phrases, and one sentence on how the user rates."""
+    """What the model says of a user: short phrases. (How somebody rates is counted, which is better than guessed.)"""
 
     model_config = ConfigDict(extra="forbid")
 
     likes: list[Phrase] = Field(min_length=1, max_length=6)
     dislikes: list[Phrase] = Field(max_length=6)
-    rating_tendency: Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)]
 
 
 def taste_lines(persona: Persona, data: Dataset, *, seed: int = 0, n: int = N_TITLES) -> list[str]:
@@ -46,7 +45,7 @@ def taste_lines(persona: Persona, data: Dataset, *, seed: int = 0, n: int = N_TI
     drawn = sorted(rows[i] for i in shuffled(len(rows), seed, "tastes", persona.user)[:n])
     lines = []
     for i in drawn:
-        text = " ".join(plain(data.catalogue.text(history.items[i]), 160).split())
+        text = one_line(data.catalogue.text(history.items[i]), 160)
         lines.append(text if data.scale is None else f"{text} | rated {float(str(history.values[i])):g}")
     return lines
 
@@ -85,18 +84,12 @@ async def llm_tastes(
             update={"tastes_source": f"{persona.tastes_source} ({model.name} failed: {outcome.status})"}
         )
     said = outcome.value
-    likes, dislikes = (tuple(_phrase(x) for x in phrases) for phrases in (said.likes, said.dislikes))
+    likes, dislikes = (tuple(one_line(x).rstrip(".") for x in phrases) for phrases in (said.likes, said.dislikes))
     return persona.model_copy(
         update={
             "tastes": (*(f"You like {x}." for x in likes), *(f"You do not care for {x}." for x in dislikes)),
             "likes": likes,
             "dislikes": dislikes,
-            # How somebody rates is counted better than it is guessed; a model's word stands where there is nothing to count.
-            "rating_tendency": persona.rating_tendency or _phrase(said.rating_tendency),
             "tastes_source": f"llm:{model.name}",
         }
     )
-
-
-def _phrase(text: str) -> str:
-    return " ".join(plain(text, 300).split()).rstrip(".")

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ..llm.fence import plain
+from ..llm.fence import one_line
 
 if TYPE_CHECKING:
     from ..data import Dataset, RatingScale
@@ -108,16 +108,12 @@ class Vocabulary:
         ids, catalogue = data.items.ids, data.catalogue
         genres = {item: tuple(dict.fromkeys(catalogue.genres(item))) for item in ids} if summariser == "genres" else {}
         self.source: Summariser = "genres" if any(genres.values()) else "keywords"
-        self.title = {item: _one_line(catalogue.title(item)) for item in ids}
+        self.title = {item: one_line(catalogue.title(item), 80) for item in ids}
         self.terms = genres if self.source == "genres" else {item: title_words(self.title[item]) for item in ids}
         self.decade = {item: decade_of(self.title[item]) for item in ids}
         self.size = len(ids)
         self.term_counts = Counter(term for terms in self.terms.values() for term in terms)
         self.decade_counts = Counter(decade for decade in self.decade.values() if decade)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(plain(text, 80).split())
 
 
 def title_words(title: str) -> tuple[str, ...]:

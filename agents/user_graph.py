@@ -37,7 +37,7 @@ async def _fast(state: UserState, runtime: Runtime[UserContext]) -> dict[str, An
     return await whole_page(state, runtime.context)
 
 
-def user_graph(checkpointer: Any = None, *, fine: bool = False) -> Any:
+def page_graph(checkpointer: Any = None, *, fine: bool = False) -> Any:
     """The compiled graph of one agent-page. Invoke it with `page_input(slate)`, `context=UserContext(...)` and the user's
     id as thread; flat on purpose (time travel inside subgraphs restarts them)."""
     builder = StateGraph(UserState, context_schema=UserContext)

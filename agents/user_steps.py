@@ -103,11 +103,9 @@ async def reflect(state: Mapping[str, Any], context: UserContext) -> dict[str, A
     satisfaction = next_satisfaction(
         state.get("satisfaction", START_SATISFACTION), reaction.actions, context.world, context.persona
     )
-    if memory.reflection_due():
-        recalled = memory.retrieve(RECALL_FEELING, page=page)
-        said = await context.asker.reflect(
-            context.persona, [r.text for r in recalled], {**state, "satisfaction": satisfaction}, reaction
-        )
+    if reaction.actions and memory.reflection_due():
+        recalled = _on_mind(memory, record, page)
+        said = await context.asker.reflect(context.persona, recalled, {**state, "satisfaction": satisfaction}, reaction)
         if said is not None and said.text:
             memory.write("emotional", said.text, page=page, importance=memory.reflection_importance())
             record["memories"] = [
@@ -126,30 +124,41 @@ async def reflect(state: Mapping[str, Any], context: UserContext) -> dict[str, A
 
 
 async def decide(state: Mapping[str, Any], context: UserContext) -> dict[str, Any]:
-    """Turn to the next page or leave; the move itself is remembered too."""
+    """Turn to the next page or leave; a move that was decided is remembered too.
+
+    A page without a usable answer decides nothing: the user goes on, and after `GIVE_UP_AFTER` such pages is taken out.
+    """
     record, page = dict(state["record"]), state["page"]
-    memory = _memory(state, context)
-    recalled = [r.text for r in memory.retrieve(RECALL_FEELING, page=page)]
-    slate, reaction = Slate.from_json(state["slate"]), _reaction(state["record"])
-    decision, failures = await context.asker.decide(context.persona, slate, recalled, dict(state), reaction)
-    record["failures"] = record["failures"] + [f.json() for f in failures]
-    if state["bad_pages"] >= GIVE_UP_AFTER:
-        decision = decision.replace(
-            next=False, reason=f"no usable answer on {GIVE_UP_AFTER} pages in a row", invalid=True
-        )
+    memory, reaction = _memory(state, context), _reaction(state["record"])
+    if reaction.actions:
+        recalled = [] if reaction.decision else _on_mind(memory, record, page)
+        slate = Slate.from_json(state["slate"])
+        decision, failures = await context.asker.decide(context.persona, slate, recalled, dict(state), reaction)
+        record["failures"] = record["failures"] + [f.json() for f in failures]
+    else:
+        gone = state["bad_pages"] >= GIVE_UP_AFTER
+        reason = f"no usable answer on {GIVE_UP_AFTER} pages in a row" if gone else "no usable answer on this page"
+        decision = Decision(not gone, reason, call=reaction.call, invalid=True, source="code")
     satisfaction = state["satisfaction"] if decision.satisfaction is None else decision.satisfaction
     fatigue = context.world.fatigue * fatigue_at(page, context.persona.activity)
     decision = decision.replace(satisfaction=satisfaction, fatigue=min(1.0, fatigue))
-    text = f"Went on to page {page + 2}." if decision.next else f"Left after page {page + 1}: {decision.reason}"
-    importance = 1 if decision.next else 5
-    memory.write("navigation", text, page=page, importance=importance)
-    record["memories"] = [
-        *record["memories"],
-        {"kind": "navigation", "text": text, "importance": importance, "call": decision.call},
-    ]
+    if not decision.invalid:
+        text = f"Went on to page {page + 2}." if decision.next else f"Left after page {page + 1}: {decision.reason}"
+        importance = 1 if decision.next else 5
+        memory.write("navigation", text, page=page, importance=importance)
+        record["memories"] = [
+            *record["memories"],
+            {"kind": "navigation", "text": text, "importance": importance, "call": decision.call},
+        ]
     record["decision"] = decision.json()
     record.pop("decided", None)
     return {"memory": memory.json(), "record": record, "satisfaction": satisfaction, "left": not decision.next}
+
+
+def _on_mind(memory: Memory, record: Mapping[str, Any], page: int) -> list[str]:
+    """What bears on how the visit goes: the memories that come back, and always the page just seen."""
+    texts = [r.text for r in memory.retrieve(RECALL_FEELING, page=page)]
+    return [*texts, *(m["text"] for m in record["memories"] if m["text"] not in texts)]
 
 
 STEPS = (observe, react, remember, reflect, decide)
@@ -159,7 +168,7 @@ def page_memory(page: int, actions: list[Action], world: World) -> str:
     """One factual record of a page, in the words of the catalogue."""
     done = [a for a in actions if world.actions[a.action].positive]
     passed = [a for a in actions if not world.actions[a.action].positive]
-    name = world.catalogue.title
+    name = world.title
     rated = [f"{name(a.item)}" + ("" if a.rating is None else f" (rated {a.rating:g})") for a in done]
     text = f"Page {page + 1}: " + ("chose " + "; ".join(rated) if rated else "chose nothing")
     return text + ("; passed over " + "; ".join(name(a.item) for a in passed) if passed else "") + "."

@@ -74,13 +74,13 @@ def command(
     """
     import asyncio
 
-    from ..simulations import SimulateConfig
+    from ..simulations import SimulateConfig, load_config
 
     # The parameters are named after the settings, so whatever was given is a setting or one of the last three flags.
     given = {
         key: value for key, value in context.params.items() if key in SimulateConfig.model_fields and value is not None
     }
-    settings = _settings(config, {key: _PARSERS.get(key, _as_given)(value) for key, value in given.items()})
+    settings = load_config(config, {key: _PARSERS.get(key, _as_given)(value) for key, value in given.items()})
 
     if dry_run:
         from ..simulations import forecast
@@ -97,17 +97,6 @@ def command(
     with Bars() as bars:
         carry_out(simulate(settings, out=path, progress=bars), path)
     conclude(path, as_json)
-
-
-def _settings(config: Path | None, given: dict[str, Any]) -> Any:
-    from ..simulations import load_config
-
-    try:
-        return load_config(config, given)
-    except UnicodeDecodeError as error:
-        raise CommandError(
-            f"{config} is not UTF-8 text ({error.reason} at byte {error.start})\n  save it as UTF-8"
-        ) from None
 
 
 def _columns(text: str) -> dict[str, str]:

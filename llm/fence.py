@@ -50,9 +50,16 @@ def plain(text: str, longest: int = LONGEST) -> str:
         text = _ESCAPE_SEQUENCES.sub("", text)
         text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_KEPT)
         # One pass can put new marks together ("<<" + "<|x|>"), so it is repeated until nothing changes.
-        while (cleaned := _CHAT_TOKENS.sub(lambda m: f"({m[1] or m[2] or m[3] or ''})", _MARKS.sub(_broken, text))) != text:
+        while (
+            cleaned := _CHAT_TOKENS.sub(lambda m: f"({m[1] or m[2] or m[3] or ''})", _MARKS.sub(_broken, text))
+        ) != text:
             text = cleaned
     return text if len(text) <= longest else text[: max(0, longest - 1)] + "…"
+
+
+def one_line(text: str, longest: int = 400) -> str:
+    """`text` as one plain line, for an item, a memory or a sentence among others."""
+    return " ".join(plain(text, longest).split())
 
 
 def fence(text: str, label: str = "text", longest: int = LONGEST) -> str:

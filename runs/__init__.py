@@ -31,7 +31,7 @@ from .errors import (
     RunInUse,
     UnknownKind,
 )
-from .folders import ROOT, RunInfo, is_run, list_runs, new_run_path, run_info
+from .folders import ROOT, RunInfo, check_vacant, is_run, list_runs, new_run_path, run_info
 from .kinds import RunKind, get_kind, kinds, register_kind
 from .manifest import Manifest
 from .prune import Pruned, prune
@@ -68,6 +68,7 @@ __all__ = [
     "RunKind",
     "TableSpec",
     "UnknownKind",
+    "check_vacant",
     "compare_runs",
     "describe_tables",
     "get_kind",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from .errors import RunError
+from .errors import NotARun, NotWritable, RunError
 from .lock import holder
 from .log import check_header
 from .manifest import MANIFEST, Manifest
@@ -55,6 +56,26 @@ def new_run_path(root: str | Path | None = None, name: str = "run") -> Path:
 def is_run(path: str | Path) -> bool:
     """Whether a folder claims to be a run (it may still be damaged)."""
     return (Path(path) / MANIFEST).is_file()
+
+
+def check_vacant(path: str | Path) -> None:
+    """Look whether a new run's folder can be made here; makes nothing, so it can be asked before anything is paid for.
+
+    Raises `NotARun` where something is there already, `NotWritable` where this process may not make it.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        go_on = f", or go on with this run: recloop resume {path}" if is_run(path) else ""
+        what = "exists and is not empty" if path.is_dir() else "is a file"
+        raise NotARun(f"{path} {what}", f"give another folder for the new run{go_on}")
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise NotWritable(f"{path} cannot be made: {there} is a file", "give another folder for the new run")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise NotWritable(
+            f"{path} cannot be made: nothing may be written in {there}",
+            "give another folder, or change its permissions",
+        )
 
 
 def run_info(path: str | Path) -> RunInfo:

@@ -53,7 +53,8 @@ def prune(
     if is_run(path):
         return [_delete(path) if delete else _prune_path(path, tables, states, keep_barriers)]
     if delete or not path.is_dir():
-        raise NotARun(f"{path} is no run", "give the folder of one run to delete it; `recloop runs list` shows them")
+        what = "the folder of the one run to delete" if delete else "a run's folder, or a folder of runs"
+        raise NotARun(f"{path} is no run", f"give {what}; `recloop runs list` shows them")
     results: list[Pruned] = []
     for info in list_runs(path):
         if info.problem:

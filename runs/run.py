@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .calls import Cassette
 from .errors import BarrierOrder, DiskFull, NotARun, NotWritable, PrunedAway
+from .folders import check_vacant
 from .jsonform import Packed, content_hash, dumps, loads, pack
 from .kinds import volatile_of
 from .lock import LOCK, RunLock
@@ -59,18 +60,17 @@ class Run:
         """Make a run's folder and open it for writing.
 
         `config` is what was asked (JSON); credentials in it are not written down. `hashes` name the data and prompts.
-        Raises `NotARun` where the folder holds something already, `RunInUse`, `DiskFull`.
+        Raises `NotARun` where the folder holds something already, `NotWritable`, `RunInUse`, `DiskFull`.
         """
         path = Path(path)
         dumps(config or {}, "config")
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise _taken(path)
+        check_vacant(path)
         lock = None
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock = RunLock(path)
             if any(each.name != LOCK for each in path.iterdir()):  # another process was quicker
-                raise _taken(path)
+                raise NotARun(f"{path} was taken by another process", "give another folder for the new run")
             LogFile.create(path)
             manifest = Manifest.new(
                 kind=kind,
@@ -304,10 +304,3 @@ def _event_row(event: Event, barrier: int) -> tuple[int, str, str, int, str, Pac
 
 def _state(name: str, value: Any) -> Packed:
     return pack(dumps(value, f"state {name!r}"))
-
-
-def _taken(path: Path) -> NotARun:
-    return NotARun(
-        f"{path} exists and is not empty",
-        f"give another folder for the new run; if it is a run to go on with: recloop resume {path}",
-    )

@@ -222,7 +222,9 @@ class LogSaver(BaseCheckpointSaver[int]):
         metadata = {"source": "loop", "step": step, "parents": {}}
         id = checkpoint["id"]
         with self._buffer.lock:
-            row = Row(thread, "", id, self._kept_last.get(thread), self._dump(checkpoint), self._dump(metadata), channels)
+            row = Row(
+                thread, "", id, self._kept_last.get(thread), self._dump(checkpoint), self._dump(metadata), channels
+            )
             self._buffer.rows.setdefault((thread, ""), {})[id] = row
             self._kept_last[thread] = id
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,12 @@ import numpy as np
 from ..agents.ask import failure
 from ..agents.ask_score import ItemScores, ScoreReader
 from ..agents.calibration import Calibration, HeldIn, RatingCalibration, fit_calibration, fit_ratings, target_rate
-from ..agents.calibration_items import CalibrationItems, calibration_sets, withheld_items
-from ..agents.personas import Persona, build_personas
+from ..agents.calibration_items import CalibrationItems
+from ..agents.personas import Persona
 from ..evaluators import auc, bootstrap_mean
 from ..llm.types import Place
 from .progress import Progress
+from .settling import all_settled
 
 if TYPE_CHECKING:
     from .preparation import Prepared
@@ -26,24 +26,26 @@ NODE = "calibrate"
 
 @dataclass(frozen=True)
 class Calibrated:
-    """Personas that do not tell the rows they are calibrated on, the two calibrations, and what the report shows of them."""
+    """The two calibrations, and what the report shows of them."""
 
-    personas: list[Persona]
     watching: Calibration
     ratings: RatingCalibration | None
     report: dict[str, Any]
 
 
-async def calibrate(prepared: Prepared, reader: ScoreReader, progress: Progress) -> Calibrated:
+async def calibrate(
+    prepared: Prepared,
+    personas: Sequence[Persona],
+    sets: Mapping[str, CalibrationItems],
+    reader: ScoreReader,
+    progress: Progress,
+) -> Calibrated:
     """One scoring batch per user over held-in liked and popularity-matched unobserved items; then two small fits.
 
-    The liked calibration items are kept out of the persona's texts, so that the prompt does not hold the answer, and
-    stay out for the pages, so that both kinds of prompt are alike.
+    The personas are those that browse afterwards, and their texts are made without the liked items of `sets`: so no
+    prompt holds the answer, and prompts of calibration and of pages are alike. A user whose call fails is left to the
+    pooled fit.
     """
-    train, config = prepared.split.train, prepared.config
-    users = [p.user for p in prepared.personas]
-    sets = calibration_sets(train, users, max(1, config.calibration_items // 2), config.seed)
-    personas = build_personas(train, users, withheld=withheld_items(sets))
     progress.stage("calibrating", len(personas))
 
     async def one(persona: Persona) -> list[ItemScores]:
@@ -57,18 +59,14 @@ async def calibrate(prepared: Prepared, reader: ScoreReader, progress: Progress)
         progress.advance()
         return scores
 
-    done = await asyncio.gather(*(one(p) for p in personas), return_exceptions=True)
-    read: dict[str, list[ItemScores]] = {}
-    for persona, scores in zip(personas, done, strict=True):
-        if isinstance(scores, BaseException):
-            raise scores
-        read[persona.user] = scores
+    scores = await all_settled(one(persona) for persona in personas)
+    read = {persona.user: found for persona, found in zip(personas, scores, strict=True)}
     return _fit(prepared, personas, sets, read)
 
 
 def _fit(
     prepared: Prepared,
-    personas: list[Persona],
+    personas: Sequence[Persona],
     sets: Mapping[str, CalibrationItems],
     read: Mapping[str, list[ItemScores]],
 ) -> Calibrated:
@@ -107,4 +105,4 @@ def _fit(
         "rating_spearman": None if ratings is None else ratings.spearman,
         "rating_n": 0 if ratings is None else ratings.n,
     }
-    return Calibrated(personas, watching, ratings, report)
+    return Calibrated(watching, ratings, report)

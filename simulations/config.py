@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
+import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 DEFAULT_MODEL = "local/smollm2"
 
@@ -45,7 +51,7 @@ class SimulateConfig(BaseModel):
     users: PositiveInt = 10
     pages: PositiveInt = 3
     page_size: PositiveInt = 4
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     split: Literal["user_time", "random", "leave_last", "global_time"] = "user_time"
     test: float = Field(default=0.2, ge=0.0, lt=1.0)
     """Share of rows held out of everything a user or the recommender is built from."""
@@ -61,8 +67,8 @@ class SimulateConfig(BaseModel):
     """Who summarises a user's tastes: a deterministic count of genres and words, or the model."""
     memory: Literal["words", "vectors"] = "words"
     """What relevance in memory is measured by: hashed `words`, or static text `vectors` (fetched once, 19 MB)."""
-    calibration_items: PositiveInt = 8
-    """Held-in items per user (half liked, half unobserved) from which score mode learns the model's margins."""
+    calibration_items: int = Field(default=8, ge=2)
+    """Held-in items per user (half their own, half unobserved) from which score mode learns the model's margins."""
     watch_rate: tuple[float, float] = (0.25, 0.55)
     """Score mode: expected watch rate of the least and the most active group. A choice, not a measurement."""
     signal: Literal["auto", "title", "yesno"] = "auto"
@@ -77,7 +83,7 @@ class SimulateConfig(BaseModel):
     budget: str = ""
     """Hard limits, e.g. `usd=1,calls=500`. The run pauses at a page barrier when one would be overshot."""
     concurrency: PositiveInt = 64
-    timeout: float = Field(default=60.0, gt=0)
+    timeout: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     """Seconds one call to the model may take."""
     name: str = "simulate"
 
@@ -85,14 +91,19 @@ class SimulateConfig(BaseModel):
     @classmethod
     def _rates(cls, value: tuple[float, float]) -> tuple[float, float]:
         if not 0 < value[0] <= value[1] < 1:
-            raise ValueError("watch_rate takes two rates with 0 < low <= high < 1, e.g. [0.25, 0.55]")
+            raise ValueError("takes two rates with 0 < low <= high < 1, for example 0.25 and 0.55")
         return value
 
-    @model_validator(mode="after")
-    def _even(self) -> SimulateConfig:
-        if self.calibration_items < 2:
-            raise ValueError("calibration_items must be at least 2 (one liked, one unobserved)")
-        return self
+    @field_validator("budget")
+    @classmethod
+    def _limits(cls, value: str) -> str:
+        from ..llm import Budget, BudgetError
+
+        try:
+            Budget.parse(value)
+        except BudgetError as error:
+            raise ValueError(str(error)) from None
+        return value
 
     @property
     def reads(self) -> Literal["title", "yesno"]:
@@ -110,21 +121,56 @@ VOLATILE = frozenset({"concurrency", "budget", "timeout", "name", "base_url"})
 """Fields that say how a run is carried out, not what it does: left out of its digest."""
 
 
-def load_config(path: Path | None, overrides: dict[str, Any]) -> SimulateConfig:
-    """The TOML file's values under the given flags. Raises `SimulateError` naming each field that is wrong."""
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise SimulateError(f"no such file: {path}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise SimulateError(f"{path} is not valid TOML: {error}") from None
-        values = values.get("simulate", values)
-    values |= overrides
+def load_config(path: Path | None, overrides: Mapping[str, Any]) -> SimulateConfig:
+    """The TOML file's values under the given flags. Raises `SimulateError` naming each setting that is wrong."""
+    values = {} if path is None else _read(path)
+    return checked({**values, **overrides})
+
+
+def checked(values: Mapping[str, Any]) -> SimulateConfig:
+    """Settings from a file, a command line or a run's manifest. Raises `SimulateError` naming each that is wrong."""
     try:
         return SimulateConfig(**values)
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors()]
-        known = ", ".join(SimulateConfig.model_fields)
-        raise SimulateError("the settings do not hold:\n" + "\n".join(lines) + f"\n  fields: {known}") from None
+        lines = "\n  ".join(map(_words, error.errors()))
+        raise SimulateError(
+            f"the settings do not hold\n  {lines}\n  `recloop simulate --help` explains every setting"
+        ) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file: all of it, or its table [simulate] and then nothing beside that."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SimulateError(f"no such file: {path}\n  give a TOML file of settings, or flags alone") from None
+    except UnicodeDecodeError as error:
+        raise SimulateError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start})\n  save it as UTF-8"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SimulateError(f"{path} is not valid TOML: {error}\n  a setting is a line like  users = 100") from None
+    inner = values.pop("simulate", None)
+    if inner is None:
+        return values
+    if not isinstance(inner, dict) or values:
+        what = (
+            f"{', '.join(values)} beside [simulate]" if values else "simulate = ... where a table [simulate] is meant"
+        )
+        raise SimulateError(f"{path} has {what}\n  put every setting into [simulate], or leave that heading out")
+    return inner
+
+
+def _words(error: ErrorDetails) -> str:
+    """One wrong setting in words: its name, what it should be, what it is."""
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, SimulateConfig.model_fields, n=3)
+        return f"{name}: no such setting" + (f" (did you mean {', '.join(near)}?)" if near else "")
+    if error["type"] == "value_error":  # our own words say it all
+        return f"{name}: {error['msg'].removeprefix('Value error, ')}"
+    given = error["input"]
+    text = repr(given) if len(repr(given)) <= 60 else f"{repr(given)[:57]}..."
+    nan = isinstance(given, float) and math.isnan(given)
+    should = "should be a number" if nan else error["msg"].removeprefix("Input ")
+    return f"{name}: {should}, got {text}"

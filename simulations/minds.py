@@ -8,49 +8,51 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..agents.actions import Action, Decision, Slate
-from ..agents.ask import Asker, BudgetReached, World
+from ..agents.actions import Action, Decision
+from ..agents.ask import Asker, World
 from ..agents.memory import Memory
-from ..agents.personas import Persona
+from ..agents.satisfaction import START
 from ..agents.scripted import ScriptedPopulation
-from ..agents.user_graph import user_graph, whole_page
+from ..agents.user_graph import page_graph, whole_page
 from ..agents.user_state import UserState, new_state, page_input
 from ..agents.user_steps import UserContext
 from .population import PageRecord, Turn
+from .settling import all_settled
 
 if TYPE_CHECKING:
     from ..runs.saver import LogSaver
+
+AT_ONCE = 256
+"""Users who think at once, unless told otherwise. More than calls in flight; a user who only waits takes 100 kB."""
 
 
 class GraphMind:
     """One LangGraph run per agent-page; an agent's state is its graph's checkpoint (thread = user id)."""
 
-    def __init__(self, world: World, asker: Asker, checkpointer: Any, *, fine: bool = False) -> None:
-        self.world, self.asker = world, asker
-        self.graph = user_graph(checkpointer, fine=fine)
+    def __init__(
+        self, world: World, asker: Asker, checkpointer: Any, *, fine: bool = False, at_once: int = AT_ONCE
+    ) -> None:
+        self.world, self.asker, self.at_once = world, asker, at_once
+        self.graph = page_graph(checkpointer, fine=fine)
 
-    async def think(
-        self, page: int, turns: Sequence[Turn], *, last: bool, progress: Callable[[], None]
-    ) -> list[PageRecord]:
-        async def one(persona: Persona, slate: Slate) -> PageRecord:
-            record = await self._page(persona, slate, last)
+    async def think(self, page: int, turns: Sequence[Turn], *, progress: Callable[[], None]) -> list[PageRecord]:
+        seats = asyncio.Semaphore(self.at_once)
+
+        async def one(turn: Turn) -> PageRecord:
+            async with seats:
+                record = await self._page(turn)
             progress()
             return record
 
-        # No task is cancelled because another failed: a call already paid for must settle and be recorded.
-        done = await asyncio.gather(*(one(t.persona, t.slate) for t in turns), return_exceptions=True)
-        problems = [d for d in done if isinstance(d, BaseException)]
-        if problems:
-            raise next((p for p in problems if not isinstance(p, BudgetReached)), problems[0])
-        return [d for d in done if not isinstance(d, BaseException)]
+        return await all_settled(one(turn) for turn in turns)
 
-    async def _page(self, persona: Persona, slate: Slate, last: bool) -> PageRecord:
-        given = page_input(slate)
-        if slate.page == 0:
+    async def _page(self, turn: Turn) -> PageRecord:
+        persona, given = turn.persona, page_input(turn.slate)
+        if turn.satisfaction is None:
             given = {**new_state(persona), **given}
         state = await self._live(given, UserContext(persona, self.world, self.asker))
         record = dict(state["record"])
-        if state["left"] or last:
+        if state["left"] or turn.last:
             memories = [record.text for record in Memory.from_json(state["memory"]).records]
             said = await self.asker.interview(persona, memories, state)
             record["interview"] = {
@@ -61,7 +63,6 @@ class GraphMind:
             }
             record["failures"] = record["failures"] + [f.json() for f in said.failures]
         return record
-
 
     async def _live(self, given: UserState, context: UserContext) -> UserState:
         """The user's state after this page."""
@@ -80,7 +81,8 @@ class ReplayMind(GraphMind):
     """
 
     def __init__(self, world: World, asker: Asker, saver: LogSaver) -> None:
-        self.world, self.asker, self.saver = world, asker, saver
+        super().__init__(world, asker, saver)
+        self.saver = saver
         self._states: dict[str, UserState] = {}
 
     async def _live(self, given: UserState, context: UserContext) -> UserState:
@@ -99,32 +101,30 @@ class ScriptedMind:
         self.world, self.scripted = world, scripted
         self._place = {user: place for place, user in enumerate(scripted.users)}
 
-    async def think(
-        self, page: int, turns: Sequence[Turn], *, last: bool, progress: Callable[[], None]
-    ) -> list[PageRecord]:
+    async def think(self, page: int, turns: Sequence[Turn], *, progress: Callable[[], None]) -> list[PageRecord]:
         records: list[PageRecord | None] = [None] * len(turns)
         by_size: dict[int, list[int]] = {}
         for i, turn in enumerate(turns):
             by_size.setdefault(len(turn.slate.exposures), []).append(i)
         for rows in by_size.values():  # one sweep per slate length: nearly always a single one
-            for i, record in zip(rows, self._sweep(page, [turns[i] for i in rows], last), strict=True):
+            for i, record in zip(rows, self._sweep(page, [turns[i] for i in rows]), strict=True):
                 records[i] = record
                 progress()
         return [r for r in records if r is not None]
 
-    def _sweep(self, page: int, turns: Sequence[Turn], last: bool) -> list[PageRecord]:
+    def _sweep(self, page: int, turns: Sequence[Turn]) -> list[PageRecord]:
         index = self.world.catalogue.ids.index
         users = np.array([self._place[t.persona.user] for t in turns])
         items = np.array([[index(e.item) for e in t.slate.exposures] for t in turns])
         shown_at = np.array([[e.shown_at for e in t.slate.exposures] for t in turns])
         reacted = self.scripted.react(users, page, items, shown_at)
-        before = None if page == 0 else np.array([t.satisfaction for t in turns], dtype=np.float64)
+        before = np.array([START if t.satisfaction is None else t.satisfaction for t in turns], dtype=np.float64)
         decided = self.scripted.decide(users, page, reacted, before)
         positive, passing = self.world.actions.positive, self.world.actions.negative
         records = []
-        for i, (_, slate, _) in enumerate(turns):
+        for i, turn in enumerate(turns):
             actions = []
-            for j, exposure in enumerate(slate.exposures):
+            for j, exposure in enumerate(turn.slate.exposures):
                 chosen = bool(reacted.watch[i, j])
                 rating = float(reacted.rating[i, j]) if chosen and positive.wants_rating and self.world.scale else None
                 actions.append(
@@ -140,14 +140,14 @@ class ScriptedMind:
             go_on, satisfaction = bool(decided.next[i]), float(decided.satisfaction[i])
             decision = Decision(go_on, "scripted", satisfaction, float(decided.fatigue[i]), source="code")
             record: PageRecord = {
-                "exposures": [e.json() for e in slate.exposures],
+                "exposures": [e.json() for e in turn.slate.exposures],
                 "recalled": [],
                 "actions": actions,
                 "memories": [],
                 "decision": decision.json(),
                 "failures": [],
             }
-            if last or not go_on:
+            if turn.last or not go_on:
                 record["interview"] = {"satisfaction": satisfaction, "text": "", "source": "code", "call": ""}
             records.append(record)
         return records

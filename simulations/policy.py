@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..agents.actions import Exposure, Slate
-from ..agents.randomness import uniform
+from ..agents.randomness import keys, uniforms
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -19,9 +19,10 @@ class Policy:
     """Turns a recommender into slates. Frozen (default): one ranking per user, cut into pages. With `refit_every` = k the
     recommender is refitted every k pages on the training rows plus what was chosen so far.
 
-    Nothing seen in training and nothing already shown is shown again. The ranking's own order is `slot`; the order a
-    user sees is `shown_at` (shuffled per page unless turned off). A deterministic recommender shows its slate with
-    propensity 1; one that has a `propensity(user, page, item)` method is asked.
+    Nothing seen in training and nothing already shown (`shown` takes note) is shown again. The ranking's own order is
+    `slot`; the order a user sees is `shown_at` (shuffled per page unless turned off). The propensity is what the
+    recommender's `propensity(user, page, item)` says if it has that method, else what its ranking says: 1 unless it
+    draws its slates.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Policy:
         self.refit_every, self.shuffle_slots = refit_every, shuffle_slots
         self._rankings: dict[str, Ranking] = {}
         self._chosen: list[tuple[str, str, float | None]] = []
-        self._shown: dict[str, list[str]] = {user: [] for user in self.users}
+        self._shown: dict[str, set[str]] = {user: set() for user in self.users}
         self._fit_page = 0
 
     @property
@@ -51,31 +52,44 @@ class Policy:
 
     async def open(self) -> None:
         """Rank for every user once (frozen), or for the first stretch (refitting)."""
-        await self._rank(self.users, self.refit_every or self.pages)
+        await self._rank(self.users, 0)
 
     async def page(self, page: int, users: Sequence[str]) -> dict[str, Slate]:
         """The slates of one page. Users whose ranking is used up are left out: there is nothing more to show."""
-        if self.refit_every and page > 0 and page % self.refit_every == 0 and self._fit_page != page:
+        if self._refits_at(page) and self._fit_page != page:
             self.recommender.fit(augmented(self.train, self._chosen))
             self._fit_page = page
-            await self._rank(users, min(self.refit_every, max(1, self.pages - page)))
-        start = (page - self._fit_page) * self.page_size
-        slates = {}
-        for user in users:
-            ranking = self._rankings[user]
-            items = ranking.items[start : start + self.page_size]
-            if items:
-                slates[user] = self._slate(user, page, items, ranking.scores[start : start + self.page_size])
-        return slates
+            self._rankings.clear()
+        await self._rank([user for user in users if user not in self._rankings], page)
+        places = {user: left for user in users if (left := self._left(user)[: self.page_size])}
+        return self._slates(page, places)
+
+    def more(self, slate: Slate) -> bool:
+        """Whether anything is left to show its user after this slate (True where a refit will decide that)."""
+        return self._refits_at(slate.page + 1) or len(self._left(slate.agent)) > len(slate.exposures)
 
     def shown(self, slate: Slate, chosen: Iterable[tuple[str, float | None]]) -> None:
         """Take note, at commit time, of what was shown and chosen (item, rating): refits learn from it."""
-        self._shown[slate.agent].extend(e.item for e in slate.exposures)
+        self._shown[slate.agent].update(slate.items)
         self._chosen.extend((slate.agent, item, rating) for item, rating in chosen)
 
-    async def _rank(self, users: Sequence[str], pages: int) -> None:
-        k = pages * self.page_size
-        exclude = {user: tuple(self._shown[user]) for user in users} if any(self._shown[u] for u in users) else None
+    def _refits_at(self, page: int) -> bool:
+        return self.refit_every > 0 and page > 0 and page % self.refit_every == 0
+
+    def _left(self, user: str) -> list[int]:
+        """Places in the user's ranking that have not been shown, best first."""
+        shown = self._shown[user]
+        return [place for place, item in enumerate(self._rankings[user].items) if item not in shown]
+
+    async def _rank(self, users: Sequence[str], page: int) -> None:
+        """Rank for these users, as far as is needed until the next refit or the end."""
+        if not users:
+            return
+        ahead = self.pages - page
+        if self.refit_every:
+            ahead = min(ahead, self.refit_every - page % self.refit_every)
+        k = max(1, ahead) * self.page_size
+        exclude = {user: tuple(sorted(self._shown[user])) for user in users if self._shown[user]} or None
         many: Any = getattr(self.recommender, "atop_many", None)
         if many is not None:
             rankings = await many(users, k, exclude_seen=True, exclude=exclude)
@@ -83,24 +97,47 @@ class Policy:
             rankings = self.recommender.top_many(users, k, exclude_seen=True, exclude=exclude)
         self._rankings.update(zip(users, rankings, strict=True))
 
-    def _slate(self, user: str, page: int, items: Sequence[str], scores: Any) -> Slate:
-        order = range(len(items))
-        if self.shuffle_slots:
-            draws = [uniform(self.seed, "slot", user, page, item) for item in items]
-            order = np.argsort(np.argsort(draws, kind="stable"), kind="stable")
-        own = getattr(self.recommender, "propensity", None)
-        exposures = tuple(
-            Exposure(
-                item=item,
-                slot=slot,
-                shown_at=int(order[slot]),
-                score=float(scores[slot]),
-                propensity=1.0 if own is None else float(own(user, page, item)),
-                policy=self.policy_id,
-            )
-            for slot, item in enumerate(items)
+    def _slates(self, page: int, places: dict[str, list[int]]) -> dict[str, Slate]:
+        """One slate per user from places in that user's ranking; all orders of the page are drawn in one go."""
+        owners = [user for user, own in places.items() for _ in own]
+        items = [self._rankings[user].items[place] for user, own in places.items() for place in own]
+        draws = (
+            uniforms(self.seed, "slot", keys(owners), page, keys(items))
+            if self.shuffle_slots
+            else np.arange(len(items))
         )
-        return Slate(user, page, exposures)
+        policy, propensity = self.policy_id, getattr(self.recommender, "propensity", None)
+        slates, start = {}, 0
+        for user, own in places.items():
+            shown_at = draws[start : start + len(own)].argsort(kind="stable").argsort(kind="stable").tolist()
+            start += len(own)
+            slates[user] = self._slate(user, page, own, shown_at, policy, propensity)
+        return slates
+
+    def _slate(
+        self,
+        user: str,
+        page: int,
+        places: Sequence[int],
+        shown_at: Sequence[int],
+        policy: str,
+        propensity: Callable[[str, int, str], float] | None,
+    ) -> Slate:
+        ranking = self._rankings[user]
+        exposures = []
+        for slot, place in enumerate(places):
+            item, p = ranking.items[place], ranking.propensities[place]
+            exposures.append(
+                Exposure(
+                    item=item,
+                    slot=slot,
+                    shown_at=shown_at[slot],
+                    score=float(ranking.scores[place]),
+                    propensity=float(p if propensity is None else propensity(user, page, item)),
+                    policy=policy,
+                )
+            )
+        return Slate(user, page, tuple(exposures))
 
 
 def augmented(train: Dataset, chosen: Sequence[tuple[str, str, float | None]]) -> Dataset:

@@ -14,6 +14,7 @@ import mesa
 from ..agents.actions import ActionSet, Slate
 from ..agents.personas import Persona
 from ..agents.randomness import uniform
+from .config import SimulateError
 from .policy import Policy
 
 PageRecord = dict[str, Any]
@@ -21,19 +22,24 @@ PageRecord = dict[str, Any]
 
 
 class Turn(NamedTuple):
-    """One user before one page: who, what is shown, and how satisfied they were after the page before (None: first page)."""
+    """One user before one page."""
 
     persona: Persona
     slate: Slate
     satisfaction: float | None
+    """After the page before; None on the first page."""
+    last: bool
+    """There is no page after this one (the cap, or nothing left to show): the exit interview follows whatever they decide."""
+
+
+class OtherPast(SimulateError):
+    """The log holds pages that this population, before this recommender, would not have seen."""
 
 
 class Mind(Protocol):
     """Who thinks for the users of a page."""
 
-    async def think(
-        self, page: int, turns: Sequence[Turn], *, last: bool, progress: Callable[[], None]
-    ) -> list[PageRecord]:
+    async def think(self, page: int, turns: Sequence[Turn], *, progress: Callable[[], None]) -> list[PageRecord]:
         """One record per turn, in the order given. Raises `BudgetReached` when a call was refused."""
         ...
 
@@ -77,7 +83,8 @@ class Population(mesa.Model):
     """Simulated users before one recommender. Subclass to change who is active or what a step does.
 
     `astep()` runs one page inside a live event loop (a notebook, a LangGraph node, a server); there is no blocking
-    `step()`. `committed` holds the page's records in commit order.
+    `step()`. `committed` holds the page's records in commit order. Frames of the data collector: a model row per page,
+    an agent row per user and page (its step is the number of pages seen by then).
     """
 
     def __init__(
@@ -100,7 +107,7 @@ class Population(mesa.Model):
             user_class(self, persona)
         self.datacollector = mesa.DataCollector(
             model_reporters={
-                "page": lambda m: m.page,
+                "page": lambda m: m.page - 1,
                 "users": lambda m: len(m.committed),
                 "shown": lambda m: sum(len(r["actions"]) for _, r in m.committed),
                 "chosen": lambda m: sum(m.actions[a["action"]].positive for _, r in m.committed for a in r["actions"]),
@@ -124,15 +131,29 @@ class Population(mesa.Model):
         slates = await self.policy.page(self.page, [u.user for u in users])
         turns = [(u, slates[u.user]) for u in users if u.user in slates]
         last = self.page == self.pages - 1
-        given = [Turn(u.persona, slate, u.satisfaction) for u, slate in turns]
-        records = await self.mind.think(self.page, given, last=last, progress=progress)
+        given = [Turn(u.persona, slate, u.satisfaction, last or not self.policy.more(slate)) for u, slate in turns]
+        records = await self.mind.think(self.page, given, progress=progress)
         return self._commit({u.user: (slate, record) for (u, slate), record in zip(turns, records, strict=True)})
 
     async def restore(self, records: Mapping[str, PageRecord]) -> None:
-        """Commit one page that is already in the log (resume): the same effects and data collection, no thinking."""
-        users = [u.user for u in self.active_users()]
-        slates = await self.policy.page(self.page, users)
-        self._commit({user: (slates[user], records[user]) for user in users if user in slates})
+        """Commit one page that is already in the log (resume): the same effects and data collection, no thinking.
+
+        Raises `OtherPast` where this population or its recommender would have shown something else.
+        """
+        slates = await self.policy.page(self.page, [u.user for u in self.active_users()])
+        shown = {user: [e["item"] for e in record["exposures"]] for user, record in records.items()}
+        here = {user: list(slate.items) for user, slate in slates.items()}
+        if here != shown:
+            user = min(user for user in {*here, *shown} if here.get(user) != shown.get(user))
+            raise OtherPast(
+                f"on page {self.page + 1} user {user} was shown {shown.get(user) or 'nothing'}, and now it would be "
+                f"{here.get(user) or 'nothing'}"
+            )
+        self._commit({user: (slates[user], records[user]) for user in slates})
+
+    def step(self) -> None:
+        """Not there on purpose: a page waits for answers. Raises `RuntimeError`."""
+        raise RuntimeError("a population has no blocking step(); inside a coroutine write: await population.astep()")
 
     def _commit(self, turns: Mapping[str, tuple[Slate, PageRecord]]) -> list[tuple[str, PageRecord]]:
         self.committed = []
@@ -143,6 +164,7 @@ class Population(mesa.Model):
         # The order of a page depends on (seed, page) alone, so a resumed run commits as an unbroken one would.
         self.random.seed(int(uniform(self.base_seed, "order", self.page) * 2**53))
         self.agents.select(lambda a: isinstance(a, SimUser) and a.turn is not None).shuffle_do("act")
-        self.datacollector.collect(self)
         self.page += 1
+        self.steps = self.page  # what the collector files agents' values under; Mesa counts calls of step() only
+        self.datacollector.collect(self)
         return self.committed

@@ -16,7 +16,10 @@ from ..methods.recommenders import Recommender, open_recommender
 from .config import SimulateConfig, SimulateError
 from .policy import Policy
 
-SERVICES = {"films": ("a film recommendation service", "films"), "shop": ("an online shop", "products")}
+SERVICES = {
+    "films": ("a film recommendation service", "films", "a film"),
+    "shop": ("an online shop", "products", "a product"),
+}
 if TYPE_CHECKING:
     import numpy as np
 
@@ -109,7 +112,7 @@ def open_actions(name: str) -> ActionSet:
 
 def _world(config: SimulateConfig, train: Dataset) -> World:
     actions = open_actions(config.actions)
-    service, noun = SERVICES.get(config.actions, ("a recommendation service", "items"))
+    service, noun, one = SERVICES.get(config.actions, ("a recommendation service", "items", "an item"))
     means = None
     if config.show_mean:
         if train.scale is None:
@@ -124,6 +127,7 @@ def _world(config: SimulateConfig, train: Dataset) -> World:
         pages=config.pages,
         service=service,
         noun=noun,
+        one=one,
         fatigue=config.fatigue,
         mean_ratings=means,
         embed=_embedder(config.memory),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import mesa
 
 from ..agents.actions import ActionSet
 from ..agents.ask import Asker, BudgetReached
@@ -13,18 +16,23 @@ from ..agents.ask_generate import NODES as GENERATE_NODES
 from ..agents.ask_generate import GenerateAsker, load_prompts
 from ..agents.ask_score import NODES as SCORE_NODES
 from ..agents.ask_score import ScoreAsker, ScoreReader
+from ..agents.calibration_items import calibration_sets, withheld_items
 from ..agents.fatigue import FatigueConfig
+from ..agents.llm_tastes import NODE as TASTES
+from ..agents.llm_tastes import PROMPT as TASTES_PROMPT
 from ..agents.llm_tastes import llm_tastes
-from ..agents.personas import Persona
+from ..agents.personas import Persona, build_personas
 from ..agents.scripted import ScriptedConfig, ScriptedPopulation
-from ..llm import Budget, Door, open_model
-from ..runs import Event, Run, new_run_path
+from ..llm import Budget, Door, ModelConfigError, Prompt, open_model
+from ..runs import DiskFull, Event, Run, new_run_path
+from .calibrate import NODE as CALIBRATE
 from .calibrate import calibrate
-from .config import SimulateConfig, SimulateError
+from .config import SimulateConfig, SimulateError, checked
 from .minds import GraphMind, ReplayMind, ScriptedMind
-from .population import Mind, PageRecord, Population
+from .population import Mind, OtherPast, PageRecord, Population
 from .preparation import Prepared, prepare
 from .progress import Progress, Silent
+from .settling import all_settled
 from .tables import KIND
 
 PLUMBING = "plumbing-grade model: results show the machinery, not people"
@@ -51,25 +59,27 @@ async def simulate(
     progress = progress or Silent()
     progress.note(f"preparing {config.data} and {config.recommender}")
     prepared = prepare(config)
-    door = await _door(config, api_key=api_key)
-    prompts = prompts_of(config, mode_of(config, door))
-    if door is not None:
-        await door.check()
-    path = out if out is not None else new_run_path(Path("recloop-runs"), config.name)
-    notes = [PLUMBING] if door is not None and door.abilities.plumbing_grade else []
-    if door is not None and not door.abilities.deterministic:
-        notes.append("the provider is not deterministic: a new run may differ; a replay of this one does not")
-    hashes = {"data": prepared.data.hash} | {f"prompt:{name}": prompt.hash for name, prompt in prompts.items()}
-    with Run.create(
-        path,
-        kind=KIND,
-        name=config.name,
-        config=config.model_dump(mode="json"),
-        seed=config.seed,
-        hashes=hashes,
-        notes=notes,
-    ) as run:
-        await _carry_out(run, prepared, door, prompts, progress, population)
+    async with _door(config, api_key=api_key) as door:
+        prompts = prompts_of(config, mode_of(config, door))
+        if door is not None:
+            await door.check()
+            _can_play(config, door)
+        path = out if out is not None else new_run_path(Path("recloop-runs"), config.name)
+        notes = [PLUMBING] if door is not None and door.abilities.plumbing_grade else []
+        if door is not None and not door.abilities.deterministic:
+            notes.append("the provider is not deterministic: a new run may differ; a replay of this one does not")
+        with Run.create(
+            path,
+            kind=KIND,
+            name=config.name,
+            config=config.model_dump(mode="json"),
+            seed=config.seed,
+            hashes=_hashes(prepared, prompts),
+            notes=notes,
+        ) as run:
+            if door is not None:
+                door.cassette = run.calls
+            await _carry_out(run, prepared, door, prompts, progress, population)
     return path
 
 
@@ -78,31 +88,35 @@ async def resume(
     *,
     budget: str | None = None,
     concurrency: int | None = None,
+    base_url: str | None = None,
     progress: Progress | None = None,
     api_key: str | None = None,
     population: type[Population] = Population,
 ) -> Path:
-    """Go on from the last page barrier. Recorded calls are not repeated. Raises `SimulateError` when the data or a prompt has changed."""
+    """Go on from the last page barrier. Recorded calls are not repeated; a finished run is returned as it is.
+
+    `budget`, `concurrency` and `base_url` replace what the run began with. Raises `SimulateError` when the data, a prompt
+    or what was shown has changed; the run then stays as it was.
+    """
     progress = progress or Silent()
-    with Run.open(path, write=True) as run:
-        config = SimulateConfig(**run.manifest.config)
-        changes: dict[str, Any] = {}
-        if budget is not None:
-            changes["budget"] = budget
-        if concurrency is not None:
-            changes["concurrency"] = concurrency
-        config = config.model_copy(update=changes)
+    with Run.open(path) as run:
         if run.status == "finished":
             return path
-        if changes:
-            run.revise(changes, "resumed with " + ", ".join(f"{k}={v}" for k, v in changes.items()))
+    with Run.open(path, write=True) as run:
+        if run.status == "running":  # and nobody holds its lock
+            run.set_status("paused", "killed")
+        given = {"budget": budget, "concurrency": concurrency, "base_url": base_url}
+        changes = {name: value for name, value in given.items() if value is not None}
+        config = checked({**run.manifest.config, **changes})
         prepared = prepare(config)
-        door = await _door(config, api_key=api_key, run=run)
-        prompts = prompts_of(config, mode_of(config, door))
-        _same(run, prepared, prompts)
-        run.calls.retry_failures = True
-        run.set_status("running", "")
-        await _carry_out(run, prepared, door, prompts, progress, population)
+        async with _door(config, api_key=api_key, run=run) as door:
+            prompts = prompts_of(config, mode_of(config, door))
+            _same(run, prepared, prompts)
+            if changes:
+                run.revise(changes, "resumed with " + ", ".join(f"{k}={v}" for k, v in changes.items()))
+            run.calls.retry_failures = True
+            run.set_status("running", "")
+            await _carry_out(run, prepared, door, prompts, progress, population)
     return path
 
 
@@ -115,22 +129,24 @@ async def replay(
     """
     progress = progress or Silent()
     with Run.open(path) as old:
-        config = SimulateConfig(**old.manifest.config)
+        if old.barrier < 0:
+            raise SimulateError(f"{path} stopped before its first page: there is nothing to replay")
+        config = checked(old.manifest.config)
         prepared = prepare(config)
-        door = await _door(config, cassette=old.calls, replay_only=True)
-        prompts = prompts_of(config, mode_of(config, door))
-        manifest = old.manifest
-        with Run.create(
-            out,
-            kind=KIND,
-            name=manifest.name,
-            config=manifest.config,
-            seed=manifest.seed,
-            hashes=manifest.hashes,
-            notes=manifest.notes,
-        ) as new:
-            await _carry_out(new, prepared, door, prompts, progress, population, until=old.barrier, copy_calls_from=old)
-            return old.digest(), new.digest()
+        async with _door(config, cassette=old.calls, replay_only=True) as door:
+            prompts = prompts_of(config, mode_of(config, door))
+            manifest = old.manifest
+            with Run.create(
+                out,
+                kind=KIND,
+                name=manifest.name,
+                config=manifest.config,
+                seed=manifest.seed,
+                hashes=manifest.hashes,
+                notes=manifest.notes,
+            ) as new:
+                await _carry_out(new, prepared, door, prompts, progress, population, recording=old)
+                return old.digest(), new.digest()
 
 
 def mode_of(config: SimulateConfig, door: Door | None) -> str:
@@ -142,6 +158,7 @@ def mode_of(config: SimulateConfig, door: Door | None) -> str:
     return "score" if door.abilities.plumbing_grade else "generate"
 
 
+@asynccontextmanager
 async def _door(
     config: SimulateConfig,
     *,
@@ -149,15 +166,17 @@ async def _door(
     run: Run | None = None,
     cassette: Any = None,
     replay_only: bool = False,
-) -> Door | None:
+) -> AsyncIterator[Door | None]:
+    """The door to the model, closed at the end; None for scripted users. What a resumed `run` has spent counts."""
     if config.scripted:
-        return None
+        yield None
+        return
     budget = Budget.parse(config.budget) if config.budget else None
     if budget is not None and run is not None:
         spent = run.calls.totals()
         tokens = spent.prompt_tokens + spent.completion_tokens
         budget.resume({"spent": {"calls": spent.attempts, "tokens": tokens, "usd": spent.cost, "seconds": 0.0}})
-    return open_model(
+    door = open_model(
         config.model,
         cassette=cassette if run is None else run.calls,
         budget=budget,
@@ -167,21 +186,41 @@ async def _door(
         base_url=config.base_url,
         replay_only=replay_only,
     )
+    try:
+        yield door
+    finally:
+        await door.close()
 
 
-def prompts_of(config: SimulateConfig, mode: str) -> dict[str, Any]:
+def _can_play(config: SimulateConfig, door: Door) -> None:
+    """Raises `SimulateError` where the model (checked) has not what the mode needs."""
+    if mode_of(config, door) == "score" and not door.abilities.score:
+        raise SimulateError(
+            f"{door.name} lists no log-probabilities, so it cannot play users in score mode\n"
+            "  take --mode generate, or a local model"
+        )
+
+
+def prompts_of(config: SimulateConfig, mode: str) -> dict[str, Prompt]:
     """The prompts of a mode, the user's files in place of ours. Raises `SimulateError` for a name there is none of."""
     nodes = {"generate": GENERATE_NODES, "score": SCORE_NODES}.get(mode, ())
-    unknown = sorted(set(config.prompts) - set(nodes))
+    tastes = (TASTES,) if config.tastes == "llm" and not config.scripted else ()
+    unknown = sorted(set(config.prompts) - {*nodes, *tastes})
     if unknown:
         raise SimulateError(
-            f"no prompt named {', '.join(unknown)} in {mode} mode; there are: {', '.join(nodes) or 'none'}"
+            f"no prompt named {', '.join(unknown)} in {mode} mode; there are: {', '.join([*nodes, *tastes]) or 'none'}"
         )
-    return load_prompts(config.prompts, nodes)
+    prompts = load_prompts(config.prompts, nodes)
+    return prompts | {node: Prompt.load(TASTES_PROMPT, override=config.prompts.get(node)) for node in tastes}
 
 
-def _same(run: Run, prepared: Prepared, prompts: Mapping[str, Any]) -> None:
-    now = {"data": prepared.data.hash} | {f"prompt:{name}": prompt.hash for name, prompt in prompts.items()}
+def _hashes(prepared: Prepared, prompts: Mapping[str, Prompt]) -> dict[str, str]:
+    """What must not change while a run is paused."""
+    return {"data": prepared.data.hash} | {f"prompt:{name}": prompt.hash for name, prompt in prompts.items()}
+
+
+def _same(run: Run, prepared: Prepared, prompts: Mapping[str, Prompt]) -> None:
+    now = _hashes(prepared, prompts)
     for name, old in run.manifest.hashes.items():
         if now.get(name) != old:
             raise SimulateError(
@@ -193,20 +232,18 @@ async def _carry_out(
     run: Run,
     prepared: Prepared,
     door: Door | None,
-    prompts: Mapping[str, Any],
+    prompts: Mapping[str, Prompt],
     progress: Progress,
     population: type[Population],
-    *,
-    until: int | None = None,
-    copy_calls_from: Run | None = None,
+    recording: Run | None = None,
 ) -> None:
-    """Drive to the end and leave the run in a state that says what happened, whatever happens."""
-    if door is not None and copy_calls_from is None:
-        door.cassette = run.calls
+    """Drive to the end (a replay: to the end of its recording) and leave the run in a state that says what happened."""
     try:
-        await _drive(run, prepared, door, prompts, progress, population, until)
-        if copy_calls_from is not None:
-            run.calls.adopt(copy_calls_from.calls)
+        await _drive(
+            run, prepared, door, prompts, progress, population, None if recording is None else recording.barrier
+        )
+        if recording is not None:
+            run.calls.adopt(recording.calls)
         run.write_tables()
         run.set_status("finished", "")
     except (BudgetReached, EndpointLost) as stop:
@@ -214,19 +251,21 @@ async def _carry_out(
     except (asyncio.CancelledError, KeyboardInterrupt):
         run.set_status("paused", "interrupted")
         raise
+    except (ModelConfigError, OtherPast) as wrong:  # mended outside of the run: a key, a recommender
+        run.set_status("paused", str(wrong))
+        raise
+    except DiskFull:
+        raise  # the run's own exit says so, if there is room to
     except Exception as error:
         run.set_status("failed", f"{type(error).__name__}: {error}")
         raise
-    finally:
-        if door is not None:
-            await door.close()
 
 
 async def _drive(
     run: Run,
     prepared: Prepared,
     door: Door | None,
-    prompts: Mapping[str, Any],
+    prompts: Mapping[str, Prompt],
     progress: Progress,
     population_type: type[Population],
     until: int | None,
@@ -241,9 +280,18 @@ async def _drive(
     population = population_type(
         personas, prepared.policy, mind, prepared.world.actions, pages=config.pages, seed=config.seed
     )
-    await _restore(run, population)
-    progress.stage("browsing", config.pages * len(personas))
-    progress.advance(sum(1 for _ in run.events(kind="page")))
+    try:
+        await _restore(run, population)
+        active = len(population.active_users())
+        progress.stage("browsing", population.pages * len(personas))
+        progress.advance(population.pages * (len(personas) - active) + population.page * active)
+        await _browse(run, population, progress, until)
+    finally:
+        mesa.Agent._ids.pop(population, None)  # Mesa counts agents there, and would keep every model alive
+
+
+async def _browse(run: Run, population: Population, progress: Progress, until: int | None) -> None:
+    """Page by page to the end, or to the barrier `until`: think, then commit to the log what Mesa has committed."""
     while not population.finished and (until is None or run.barrier < until):
         active = len(population.active_users())
         records = await population.astep(progress.advance)
@@ -256,7 +304,7 @@ async def _drive(
             ],
             states={"clock": {"page": population.page}},
         )
-        progress.advance((config.pages - population.page) * (active - len(population.active_users())))
+        progress.advance((population.pages - population.page) * (active - len(population.active_users())))
 
 
 async def _restore(run: Run, population: Population) -> None:
@@ -265,35 +313,69 @@ async def _restore(run: Run, population: Population) -> None:
     for event in run.events(kind="page"):
         pages.setdefault(event.page, {})[event.agent] = dict(event.data)
     for page in range(run.barrier):
-        await population.restore(pages.get(page, {}))
+        await population.restore(pages.pop(page, {}))
 
 
 async def _mind(
-    run: Run, prepared: Prepared, door: Door | None, prompts: Mapping[str, Any], progress: Progress
+    run: Run, prepared: Prepared, door: Door | None, prompts: Mapping[str, Prompt], progress: Progress
 ) -> tuple[list[Persona], Mind, list[Event]]:
-    config, world, personas = prepared.config, prepared.world, prepared.personas
+    """Who the users are, who thinks for them, and what is to be logged of how that was found out."""
+    config, world, personas, train = prepared.config, prepared.world, prepared.personas, prepared.split.train
     if door is None:
         low, high = config.watch_rate
         rules = ScriptedConfig(rate_low=low, rate_high=high, fatigue=FatigueConfig(strength=config.fatigue))
-        scripted = ScriptedPopulation(prepared.split.train, personas, rules, seed=config.seed)
-        return personas, ScriptedMind(world, scripted), []
-    if config.tastes == "llm":
-        progress.stage("summarising tastes", len(personas))
-        personas = list(await asyncio.gather(*(llm_tastes(p, prepared.split.train, door) for p in personas)))
-        prepared.personas = personas
-    asker: Asker
-    setup: list[Event] = []
-    if mode_of(config, door) == "score":
-        reader = ScoreReader(door, world, prompts, config.reads)
-        calibrated = await calibrate(prepared, reader, progress)
-        personas = calibrated.personas
-        asker = ScoreAsker(reader, calibrated.watching, calibrated.ratings, say=config.say)
-        setup = [Event("calibration", data=calibrated.report)]
-    else:
-        asker = GenerateAsker(door, world, plan=config.plan, prompts=prompts)
+        return personas, ScriptedMind(world, ScriptedPopulation(train, personas, rules, seed=config.seed)), []
+    if mode_of(config, door) != "score":
+        personas = await _tastes(run, prepared, personas, door, prompts, progress)
+        asker: Asker = GenerateAsker(door, world, plan=config.plan, prompts=prompts)
+        return personas, _agents(run, prepared, door, asker), []
+    users = [p.user for p in personas]
+    sets = calibration_sets(train, users, config.calibration_items // 2, config.seed)
+    personas = build_personas(train, users, withheld=withheld_items(sets))
+    personas = await _tastes(run, prepared, personas, door, prompts, progress)
+    reader = ScoreReader(door, world, prompts, config.reads)
+    found = await calibrate(prepared, personas, sets, reader, progress)
+    _answered(run, CALIBRATE, len(personas))
+    asker = ScoreAsker(reader, found.watching, found.ratings, say=config.say)
+    return personas, _agents(run, prepared, door, asker), [Event("calibration", data=found.report)]
+
+
+def _agents(run: Run, prepared: Prepared, door: Door, asker: Asker) -> Mind:
     if door.replay_only:
-        return personas, ReplayMind(world, asker, run.saver()), setup
-    return personas, GraphMind(world, asker, run.saver()), setup
+        return ReplayMind(prepared.world, asker, run.saver())
+    # Twice as many as calls in flight: the next ones are ready when a call comes back. A user who waits takes 100 kB.
+    return GraphMind(prepared.world, asker, run.saver(), at_once=2 * prepared.config.concurrency)
+
+
+async def _tastes(
+    run: Run,
+    prepared: Prepared,
+    personas: list[Persona],
+    door: Door,
+    prompts: Mapping[str, Prompt],
+    progress: Progress,
+) -> list[Persona]:
+    """The personas with tastes in the model's words, where that was asked for; withheld rows stay out of them too."""
+    config, train = prepared.config, prepared.split.train
+    if config.tastes != "llm":
+        return personas
+    progress.stage("summarising tastes", len(personas))
+
+    async def one(persona: Persona) -> Persona:
+        told = await llm_tastes(persona, train, door, seed=config.seed, prompt=prompts[TASTES])
+        progress.advance()
+        return told
+
+    told = await all_settled(one(persona) for persona in personas)
+    _answered(run, TASTES, len(personas))
+    return told
+
+
+def _answered(run: Run, node: str, asked: int) -> None:
+    """Raises `EndpointLost` where more than half of the users' calls before the first page were lost."""
+    lost = [call for status in LOST for call in run.calls.all(page=-1, status=status) if call.node == node]
+    if len(lost) * 2 > asked:
+        raise EndpointLost(f"{len(lost)} of {asked} users got no answer from the model ({lost[0].error})")
 
 
 def _reachable(records: list[tuple[str, PageRecord]]) -> None:

@@ -72,7 +72,11 @@ SPECS = (
             Column("rating", "float", "rating given, on the data's scale; null where none was"),
             Column("liked", "bool", "taken up and rated as a like"),
             Column("fits", "bool", "whether the user's model said the item fits their tastes (generate mode)"),
-            Column("margin", "float", "corrected log-odds of watching, nats (score mode)"),
+            Column(
+                "margin",
+                "float",
+                "score mode and scripted users: how much the item suits, nats (a model's log-odds, corrected)",
+            ),
             Column("probability", "float", "probability of taking it up, where one was computed"),
             Column("feeling", "str", "the reason in the model's words"),
             _CALL,

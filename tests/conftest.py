@@ -1,7 +1,8 @@
-"""Fixtures for the whole suite: a fake OpenAI-compatible server on this machine."""
+"""Fixtures for the whole suite: a fake OpenAI-compatible server on this machine, the file of the embedded model."""
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,3 +28,18 @@ def fake_llm() -> Iterator[Callable[..., FakeLLM]]:
             return stack.enter_context(FakeLLM(**options))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def model_file() -> str:
+    """The embedded model, fetched once into the usual cache folder; skips with the reason where it cannot be had."""
+    from recloop.llm.errors import ModelConfigError
+    from recloop.llm.local.store import get
+
+    for module in ("cyllama", "xllamacpp"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"the local extra is not installed ({module} is missing)")
+    try:
+        return str(get("smollm2", quiet=True))
+    except ModelConfigError as error:
+        pytest.skip(str(error))

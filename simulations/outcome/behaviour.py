@@ -141,7 +141,9 @@ def truth_rows(facts: Facts, words: Mapping[str, str]) -> list[Row]:
     base = n_hit / n_shown if n_shown else None
     rival = Baseline(base, f"of all shown items ({n_hit:,.0f} of {n_shown:,.0f}), whoever picks")
     why = NO_ANSWER if not n_shown else f"nothing was {words['done']}" if not n_watched else ""
-    hit_words = f"only {n_hit_watched:.0f} of them are hits" if n_hit_watched else "no hit among them"
+    hit_words = {0: "no hit among them", 1: "only one of them is a hit"}.get(
+        int(n_hit_watched), f"only {n_hit_watched:.0f} of them are hits"
+    )
     few = f"{hit_words}: too few to say" if n_hit_watched < LEAST_HITS else ""
     low = high = None
     if not why and not n_hit_watched:

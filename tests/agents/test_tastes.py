@@ -131,7 +131,7 @@ def fan(withheld=()):
 
 def test_a_models_words_become_the_tastes():
     data, me = fan()
-    answer = Tastes(likes=["slow, eerie stories."], dislikes=["loud\nweddings"], rating_tendency="You like fear.")
+    answer = Tastes(likes=["slow, eerie stories."], dislikes=["loud\nweddings"])
     model = OneAnswer(Outcome("ok", answer))
     told = asyncio.run(llm_tastes(me, data, model))  # type: ignore[arg-type]
     assert told.tastes == ("You like slow, eerie stories.", "You do not care for loud weddings.")
