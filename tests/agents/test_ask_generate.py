@@ -169,7 +169,7 @@ def test_any_ids_go_into_a_schema_and_come_back(items: list[str], data: st.DataO
     assert {keys[key]: choice.model_dump() for key, choice in read.items()} == {keys[k]: written[k] for k in written}
     assert list(closed_schema(form)["properties"]["choices"]["properties"]) == list(keys)
     for wrong in (written | {"another one": written[next(iter(keys))]}, dict(list(written.items())[1:])):
-        with pytest.raises(UnfitAnswer, match="no such item: another one|none for"):
+        with pytest.raises(UnfitAnswer, match=r"no such item: another one|none for"):
             form.read(json.dumps({"choices": wrong}))
 
 
