@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .action_sets import ACTION_SETS, FILMS, SHOP, ActionSet, ActionSpec, Effect, action_set
@@ -36,24 +37,27 @@ class Record:
 
     def json(self) -> dict[str, Any]:
         """All fields as a JSON-able dict."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return dict(self.__dict__)
 
     @classmethod
     def from_json(cls: type[R], data: Mapping[str, Any]) -> R:
         """The value `json` was called on. Raises `ValueError` naming missing or unknown fields."""
-        known = {field.name for field in fields(cls)}
-        needed = {
-            field.name
-            for field in fields(cls)
-            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        }
-        if wrong := sorted((set(data) - known) | (needed - set(data))):
+        known, needed = _fields(cls)
+        if not (data.keys() <= known and needed <= data.keys()):
+            wrong = sorted((data.keys() - known) | (needed - data.keys()))
             raise ValueError(f"not one {cls.__name__.lower()}: missing or unknown {', '.join(wrong)}")
         return cls(**data)
 
     def replace(self: R, **changes: Any) -> R:
         """The same with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+
+@cache
+def _fields(cls: type[Record]) -> tuple[frozenset[str], frozenset[str]]:
+    """Names of a record's fields, and of those without a default."""
+    needed = (f for f in fields(cls) if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING)
+    return frozenset(f.name for f in fields(cls)), frozenset(f.name for f in needed)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from ..llm.fence import one_line
+from ..llm.schemas import UnfitAnswer, closed_schema
 
 if TYPE_CHECKING:
     from ..data import RatingScale
@@ -92,35 +94,63 @@ def answer_keys(items: Sequence[str]) -> dict[str, str]:
     return keys
 
 
-def page_schema(
-    items: Sequence[str],
-    actions: Sequence[str],
-    scale: RatingScale | None,
-    *,
-    with_decision: bool,
-) -> type[BaseModel]:
-    """The answer to one page: an object with exactly one choice per item (see `answer_keys`), in the order shown.
+class Page(BaseModel):
+    """The answer to one page: a choice per item key. `_page` puts the choice's own type in."""
 
-    Items are the object's keys, so an answer can neither leave one out, nor repeat, nor invent one. With `with_decision`
-    (call plan "fused") it also carries the feeling and the decision. `scale` is the data's rating scale; None asks for no rating.
+    model_config = ConfigDict(extra="forbid")
+    choices: dict[str, Any]
+
+
+class DecidedPage(Page):
+    """The answer to one page that also decides (call plan "fused")."""
+
+    feeling: str
+    satisfaction: Ten
+    decision: Literal["next", "exit"]
+    reason: str
+
+
+@lru_cache(maxsize=64)
+def _page(
+    actions: tuple[str, ...], scale: RatingScale | None, with_decision: bool
+) -> tuple[type[Page], dict[str, Any]]:
+    """The class that reads answers with these actions and this scale, and its closed schema: made once, not once a page."""
+    base = DecidedPage if with_decision else Page
+    page = create_model(base.__name__, __base__=base, choices=(dict[str, _choice(actions, scale)], ...))
+    return page, dict(closed_schema(page))
+
+
+@dataclass(frozen=True)
+class PageForm:
+    """What the answer to one page must look like: an object with exactly one choice per item, in the order shown.
+
+    The items' keys (see `answer_keys`) are the object's keys, so an answer can neither leave an item out, nor repeat, nor
+    invent one. With `with_decision` (call plan "fused") it also carries the feeling and the decision. `scale` is the data's
+    rating scale; None asks for no rating. Reads into a `Page` or `DecidedPage`.
     """
-    choice = _choice(tuple(actions), scale)
-    choices = create_model(
-        "Choices",
-        __config__=ConfigDict(extra="forbid", validate_by_name=False, validate_by_alias=True),
-        **{f"item_{i}": (choice, Field(..., alias=item)) for i, item in enumerate(items)},  # type: ignore[call-overload]
-    )
-    fields: dict[str, Any] = {"choices": (choices, ...)}
-    if with_decision:
-        fields |= {
-            "feeling": (str, ...),
-            "satisfaction": (Ten, ...),
-            "decision": (Literal["next", "exit"], ...),
-            "reason": (str, ...),
+
+    keys: tuple[str, ...]
+    actions: tuple[str, ...]
+    scale: RatingScale | None
+    with_decision: bool
+
+    def json_schema(self) -> dict[str, Any]:
+        """The schema of the fixed parts with this page's keys under `choices`."""
+        fixed = _page(self.actions, self.scale, self.with_decision)[1]
+        choices = {
+            "type": "object",
+            "properties": dict.fromkeys(self.keys, fixed["properties"]["choices"]["additionalProperties"]),
+            "additionalProperties": False,
+            "required": list(self.keys),
         }
-    return create_model("Page", __config__=ConfigDict(extra="forbid"), **fields)
+        return {**fixed, "properties": {**fixed["properties"], "choices": choices}}
 
-
-def choices_of(answer: BaseModel) -> dict[str, Any]:
-    """Answer key -> the item's choice, as plain values."""
-    return answer.model_dump(by_alias=True)["choices"]
+    def read(self, text: str) -> Page:
+        """Raises `ValidationError` for what no page may say, `UnfitAnswer` for items left out or invented."""
+        page = _page(self.actions, self.scale, self.with_decision)[0].model_validate_json(text)
+        if page.choices.keys() != set(self.keys):
+            missing = [key for key in self.keys if key not in page.choices]
+            invented = [key for key in page.choices if key not in self.keys]
+            parts = (("none for", missing), ("no such item:", invented))
+            raise UnfitAnswer("choices: " + "; ".join(f"{why} {', '.join(which[:5])}" for why, which in parts if which))
+        return page

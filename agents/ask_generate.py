@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel
-
 from ..llm.fence import fence, one_line
 from ..llm.prompts import Prompt
+from ..llm.schemas import Schema
 from ..llm.types import Message, Model, Outcome, Place
 from .actions import Action, Decision, Slate
-from .answers import Feeling, GoOn, Interview, answer_keys, choices_of, page_schema
+from .answers import Feeling, GoOn, Interview, PageForm, answer_keys
 from .ask import Failure, Reaction, Said, World, failure
 from .fatigue import tiredness_text
 from .personas import Persona
@@ -57,7 +56,7 @@ class GenerateAsker:
         self.prompts = dict(prompts) if prompts is not None else load_prompts({})
         self.temperature = temperature
 
-    async def _ask(self, messages: list[Message], schema: type[BaseModel], at: Place, room: int) -> Outcome[Any]:
+    async def _ask(self, messages: list[Message], schema: Schema, at: Place, room: int) -> Outcome[Any]:
         """One structured answer of at most `room` tokens; where the endpoint takes a seed, the draw is repeatable."""
         seed = int(uniform(self.world.seed, "sampling", at.agent, at.page, at.node) * 2**31)
         return await self.model.complete(
@@ -70,23 +69,23 @@ class GenerateAsker:
         at = Place(user.user, slate.page, node)
         keys = _keys(slate)
         room = SENTENCE_TOKENS * (len(keys) + 3)
-        schema = self._schema(slate)
-        outcome = await self._ask(self._page_messages(user, slate, recalled), schema, at, room)
+        outcome = await self._ask(self._page_messages(user, slate, recalled), self._form(slate), at, room)
         if not outcome.ok or outcome.value is None:
             return Reaction(failures=(failure(outcome, at),), call=outcome.key)
         answer = outcome.value
         actions = []
-        for key, choice in choices_of(answer).items():
-            spec = world.actions[choice["action"]]
-            rating = choice.get("rating") if spec.wants_rating else None
+        for key, item in keys.items():
+            choice = answer.choices[key]
+            spec = world.actions[choice.action]
+            rating = getattr(choice, "rating", None) if spec.wants_rating else None
             actions.append(
                 Action(
-                    item=keys[key],
+                    item=item,
                     action=spec.name,
                     rating=rating,
                     liked=world.liked(spec, rating),
-                    fits=choice["fits"],
-                    feeling=one_line(choice["why"]),
+                    fits=choice.fits,
+                    feeling=one_line(choice.why),
                     call=outcome.key,
                 )
             )
@@ -166,13 +165,12 @@ class GenerateAsker:
 
     def prompt_bytes(self, user: Persona, slate: Slate) -> int:
         """Size of a first page's prompt and schema, for forecasts."""
-        schema = json.dumps(self._schema(slate).model_json_schema())
+        schema = json.dumps(self._form(slate).json_schema())
         texts = [*(m["content"] for m in self._page_messages(user, slate, [])), schema]
         return sum(len(text.encode()) for text in texts)
 
-    def _schema(self, slate: Slate) -> type[BaseModel]:
-        world = self.world
-        return page_schema(list(_keys(slate)), world.actions.names, world.rated, with_decision=self.plan == "fused")
+    def _form(self, slate: Slate) -> PageForm:
+        return PageForm(tuple(_keys(slate)), self.world.actions.names, self.world.rated, self.plan == "fused")
 
     def _tired(self, user: Persona, page: int) -> str:
         return tiredness_text(page, user.activity) if self.world.fatigue > 0 else ""

@@ -25,11 +25,16 @@ def _fine(step: Any) -> Any:
     return node
 
 
-async def _whole_page(state: UserState, runtime: Runtime[UserContext]) -> dict[str, Any]:
+async def whole_page(state: UserState, context: UserContext) -> dict[str, Any]:
+    """All steps of a page, one after the other; what they change. The fast node, and what a replay runs without a graph."""
     changes: dict[str, Any] = {}
     for step in STEPS:
-        changes |= await step({**state, **changes}, runtime.context)
+        changes |= await step({**state, **changes}, context)
     return changes
+
+
+async def _fast(state: UserState, runtime: Runtime[UserContext]) -> dict[str, Any]:
+    return await whole_page(state, runtime.context)
 
 
 def page_graph(checkpointer: Any = None, *, fine: bool = False) -> Any:
@@ -43,7 +48,7 @@ def page_graph(checkpointer: Any = None, *, fine: bool = False) -> Any:
         for before, after in zip([START, *names], [*names, END], strict=True):
             builder.add_edge(before, after)
     else:
-        builder.add_node(FAST_NODE, _whole_page)
+        builder.add_node(FAST_NODE, _fast)
         builder.add_edge(START, FAST_NODE)
         builder.add_edge(FAST_NODE, END)
     return builder.compile(checkpointer=checkpointer)

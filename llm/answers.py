@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from .providers.base import RawAnswer
+from .schemas import Schema, UnfitAnswer
 
 _BRACKET = re.compile(r"[{}\[\]]")
 _MANY = 50
@@ -26,7 +27,7 @@ class Reading:
     error: str = ""
 
 
-def read(answer: RawAnswer, schema: type[BaseModel] | None) -> Reading:
+def read(answer: RawAnswer, schema: Schema | None) -> Reading:
     """Judge an answer: a refusal, an instance of `schema`, the text itself (without schema), or a parse failure."""
     if answer.refusal or answer.finish_reason == "content_filter":
         return Reading("refusal", error=answer.refusal or "stopped by the endpoint's content filter")
@@ -34,15 +35,16 @@ def read(answer: RawAnswer, schema: type[BaseModel] | None) -> Reading:
         if answer.text.strip():
             return Reading("ok", answer.text)
         return Reading("parse_fail", error=f"the answer is empty (finish reason {answer.finish_reason})")
+    validate = schema.model_validate_json if isinstance(schema, type) else schema.read
     error = "the answer is empty" if not answer.text.strip() else "no JSON object in the answer"
     for candidate in _candidates(answer.text):
         try:
-            return Reading("ok", schema.model_validate_json(candidate))
+            return Reading("ok", validate(candidate))
         except ValidationError as problem:
             if not _is_syntax(problem):
                 error = _in_words(problem)
         except (ValueError, RecursionError) as problem:
-            error = f"not readable as JSON: {problem}"
+            error = str(problem) if isinstance(problem, UnfitAnswer) else f"not readable as JSON: {problem}"
     if answer.finish_reason == "length":
         error += " (the answer was cut at its token limit)"
     return Reading("parse_fail", error=error)

@@ -13,10 +13,10 @@ class Cassette(Protocol):
 
     Failures (`timeout`, `transport`) are put too, so that a replay meets them again; whether `get` gives them back or
     leaves them to be tried again is the cassette's to say. One that also offers `all(agent=, page=)` lets a replay
-    that diverges say what differs.
+    that diverges say what differs. `whole` False: the request may be left out, the key was made of it.
     """
 
-    def get(self, key: str) -> CallRecord | None: ...
+    def get(self, key: str, whole: bool = True) -> CallRecord | None: ...
     def put(self, record: CallRecord) -> None: ...
 
 
@@ -29,7 +29,7 @@ class MemoryCassette:
     def __len__(self) -> int:
         return len(self.records)
 
-    def get(self, key: str) -> CallRecord | None:
+    def get(self, key: str, whole: bool = True) -> CallRecord | None:
         record = self.records.get(key)
         return None if record is None or record.failed else record
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel
-
 from .answers import Reading, read
 from .asking import REPAIR_SAMPLE, repair, with_schema_in_words
 from .cassette import Cassette
@@ -19,10 +17,9 @@ from .keys import call_key, canonical
 from .line import Line, Sent
 from .providers import base
 from .records import answer_from, answer_to, diverged, make_record, scores_from, scores_to
-from .schemas import closed_schema
+from .schemas import Schema, closed_schema
 from .types import Abilities, Message, Outcome, Place, Question, Status, Usage
 
-S = TypeVar("S", bound=BaseModel)
 A = TypeVar("A", base.RawAnswer, base.RawScores)
 
 CHECK = Place(node="check")
@@ -66,7 +63,7 @@ class Door:
         self,
         messages: Sequence[Message],
         *,
-        schema: type[S] | None = None,
+        schema: Schema | None = None,
         at: Place = Place(),
         temperature: float = 0.0,
         max_tokens: int = 512,
@@ -172,7 +169,7 @@ class Door:
 
     # -- one call, recorded or made
 
-    async def _ask(self, request: base.ChatRequest, at: Place, schema: type[BaseModel] | None) -> _Settled:
+    async def _ask(self, request: base.ChatRequest, at: Place, schema: Schema | None) -> _Settled:
         asked = _chat_json(request)
         return await self._settle(
             "chat",
@@ -211,7 +208,7 @@ class Door:
         dump: Callable[[A], dict[str, Any]],
     ) -> _Settled:
         key = call_key(at, self.name, kind, asked)
-        record = self.cassette.get(key) if self.cassette is not None else None
+        record = self.cassette.get(key, whole=False) if self.cassette is not None else None
         if record is not None:
             usage = Usage(record.prompt_tokens, record.completion_tokens)
             spent = {"usage": usage, "cost": record.cost, "recorded": True, "key": key, "keys": (key,)}

@@ -18,25 +18,42 @@ _CHAT_TOKENS = re.compile(r"<\|([^|<>\n]{0,40})\|>|\[(/?INST)\]|<<(/?SYS)>>")
 _KEPT_FORMATS = frozenset("\u200c\u200d\ufe0f")
 """Joiners and the emoji selector: without them words of several scripts and many emoji fall apart."""
 
+_SUSPECT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|<[<|]|>>>|\[/?INST\]")
+"""What an ASCII text must hold for any of the rules below to change it."""
+
+
+class _Kept(dict[int, str | None]):
+    """Code point -> what stays of it, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str | None:
+        character = chr(code)
+        category = unicodedata.category(character)
+        if character in "\n\t":
+            kept = character
+        elif category in ("Cc", "Zl", "Zp"):
+            kept = " "
+        else:
+            kept = character if category not in ("Cf", "Cs", "Co") or character in _KEPT_FORMATS else None
+        self[code] = kept
+        return kept
+
+
+_KEPT = _Kept()
+
 
 def plain(text: str, longest: int = LONGEST) -> str:
     """`text` without terminal escapes, control and direction characters, at most `longest` characters; unicode stays.
 
     Line breaks stay; other blanks become one kind. Marks of fences and of chat templates are broken up.
     """
-    text = _ESCAPE_SEQUENCES.sub("", text)
-    kept = []
-    for character in text.replace("\r\n", "\n").replace("\r", "\n"):
-        if character in "\n\t":
-            kept.append(character)
-        elif unicodedata.category(character) in ("Cc", "Zl", "Zp"):
-            kept.append(" ")
-        elif unicodedata.category(character) not in ("Cf", "Cs", "Co") or character in _KEPT_FORMATS:
-            kept.append(character)
-    text = "".join(kept)
-    # One pass can put new marks together ("<<" + "<|x|>"), so it is repeated until nothing changes.
-    while (cleaned := _CHAT_TOKENS.sub(lambda m: f"({m[1] or m[2] or m[3] or ''})", _MARKS.sub(_broken, text))) != text:
-        text = cleaned
+    if not text.isascii() or _SUSPECT.search(text):  # most texts have nothing that needs a closer look
+        text = _ESCAPE_SEQUENCES.sub("", text)
+        text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_KEPT)
+        # One pass can put new marks together ("<<" + "<|x|>"), so it is repeated until nothing changes.
+        while (
+            cleaned := _CHAT_TOKENS.sub(lambda m: f"({m[1] or m[2] or m[3] or ''})", _MARKS.sub(_broken, text))
+        ) != text:
+            text = cleaned
     return text if len(text) <= longest else text[: max(0, longest - 1)] + "…"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
@@ -15,15 +15,37 @@ class ClosedSchema(dict[str, Any]):
     strict: bool = True
 
 
+class UnfitAnswer(ValueError):
+    """An answer that does not fit its form; the text says what is wrong, in words that help a model to mend it."""
+
+
+class Form(Protocol):
+    """What a structured answer must look like, where a Pydantic class of its own for every question would cost more than
+    the rest of the call (ids as keys: every page asks for other ones). Give it as `schema=`, as you would a class."""
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON schema: no references, objects closed, every field required (`closed_schema` of the fixed parts)."""
+        ...
+
+    def read(self, text: str) -> Any:
+        """The value of a JSON text. Raises Pydantic's `ValidationError`, or `UnfitAnswer` with what is wrong."""
+        ...
+
+
+Schema = type[BaseModel] | Form
+"""What `Model.complete` takes as `schema=`."""
+
 _known: WeakKeyDictionary[type[BaseModel], ClosedSchema] = WeakKeyDictionary()
 _SUBSCHEMAS = ("anyOf", "oneOf", "allOf", "prefixItems")
 
 
-def closed_schema(model: type[BaseModel]) -> dict[str, Any]:
+def closed_schema(model: Schema) -> dict[str, Any]:
     """The JSON schema of `model`: definitions inlined (recursive ones kept), objects closed, every field required.
 
     A field with a default is required too, as strict endpoints want it; validation still knows the default.
     """
+    if not isinstance(model, type):
+        return ClosedSchema(model.json_schema())
     schema = _known.get(model)
     if schema is None:
         raw = model.model_json_schema()

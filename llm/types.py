@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar, runtime_checkable
 
-from pydantic import BaseModel
+from .schemas import Schema
 
 T = TypeVar("T")
-S = TypeVar("S", bound=BaseModel)
 
 Status = Literal["ok", "parse_fail", "refusal", "timeout", "transport", "budget"]
 """How a call ended. `budget`: it was not made because the run's budget would have been overshot."""
@@ -125,7 +124,7 @@ class Model(Protocol):
         self,
         messages: Sequence[Message],
         *,
-        schema: type[S] | None = None,
+        schema: Schema | None = None,
         at: Place = Place(),
         temperature: float = 0.0,
         max_tokens: int = 512,

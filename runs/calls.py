@@ -58,14 +58,14 @@ class Cassette:
         self.retry_failures = False
         """Where true, `get` does not return failures of the open page, so that they are asked for again."""
 
-    def get(self, key: str) -> CallRecord | None:
-        """The recorded call of this key, or None."""
+    def get(self, key: str, whole: bool = True) -> CallRecord | None:
+        """The recorded call of this key, or None; `whole` False leaves the request out (the key was made of it)."""
         row = self._log.row(f"SELECT {_COLUMNS}, barrier FROM calls WHERE key = ?", (key,))
         if row is None:
             return None
         if self.retry_failures and row[8] in FAILURES and row[17] == self._barrier():
             return None
-        return self._record(row)
+        return self._record(row, whole)
 
     def put(self, record: CallRecord) -> None:
         """Record a settled call; it is committed when this returns.
@@ -87,6 +87,23 @@ class Cassette:
             if db.execute(_INSERT, row).rowcount == 0 and self._superseded(db, record):
                 db.execute("DELETE FROM calls WHERE key = ?", (record.key,))
                 db.execute(_INSERT, row)
+
+    def adopt(self, other: Cassette) -> None:
+        """Take over all calls of another run, as they are stored (a replay asked for them there). Only for a run without calls.
+
+        Raises `CallConflict` where this run has calls of its own.
+        """
+        if len(self):
+            raise CallConflict(
+                f"{self._log.folder} has calls of its own", "adopt another run's calls into a new run only"
+            )
+        with self._log.transaction() as db:
+            db.execute("DELETE FROM texts")
+            for table in ("texts", "calls"):
+                last = -1
+                while rows := other._log.rows(f"SELECT * FROM {table} WHERE id > ? ORDER BY id LIMIT {CHUNK}", (last,)):
+                    db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+                    last = rows[-1][0]
 
     def _superseded(self, db: sqlite3.Connection, record: CallRecord) -> bool:
         """Whether a recorded failure of the open page gives way to this record; False where it says the same already."""
@@ -112,16 +129,31 @@ class Cassette:
         page: int | None = None,
         status: str | None = None,
         order: Literal["recorded", "key"] = "recorded",
+        whole: bool = True,
     ) -> Iterator[CallRecord]:
-        """The recorded calls, streamed: as they were recorded, or by key (the same in every equal run)."""
-        wanted = {"agent": agent, "page": page, "status": status}
+        """The recorded calls, streamed: as they were recorded, or by key (the same in every equal run).
+
+        `whole` False leaves requests out: what calls took is read ten times as fast.
+        """
+        for row in self._rows({"agent": agent, "page": page, "status": status}, order):
+            yield self._record(row, whole)
+
+    def contents(self) -> Iterator[bytes]:
+        """`content_of` of every call, by key; stored texts are put in as they stand, without being read."""
+        for row in self._rows({}, "key"):
+            # Names in canonical order; the request is spelled piece by piece.
+            head = {"agent": row[1], "key": row[0], "kind": row[6], "model": row[5], "node": row[3], "page": row[2]}
+            tail = {"response": loads(row[9]), "sample": row[4], "status": row[8]}
+            line = f'{_canonical(head)[:-1]},"request":{self._spelled(loads(row[7]))},{_canonical(tail)[1:]}'
+            yield line.encode("utf-8", "surrogatepass")
+
+    def _rows(self, wanted: dict[str, Any], order: str) -> Iterator[tuple[Any, ...]]:
         given = {name: value for name, value in wanted.items() if value is not None}
         column, last = ("id", -1) if order == "recorded" else ("key", "")
         where = " AND ".join([f"{column} > ?", *(f"{name} = ?" for name in given)])
         sql = f"SELECT {_COLUMNS}, {column} FROM calls WHERE {where} ORDER BY {column} LIMIT {CHUNK}"
         while rows := self._log.rows(sql, (last, *given.values())):
-            for row in rows:
-                yield self._record(row)
+            yield from rows
             last = rows[-1][-1]
 
     def totals(self) -> CallTotals:
@@ -145,8 +177,9 @@ class Cassette:
         row = self._log.row("SELECT max(barrier) FROM barriers")
         return -1 if row is None or row[0] is None else row[0]
 
-    def _record(self, row: tuple[Any, ...]) -> CallRecord:
-        values = (*row[:7], self._expand(row[7]), row[8], loads(row[9]), *row[10:17])
+    def _record(self, row: tuple[Any, ...], whole: bool = True) -> CallRecord:
+        request = self._expand(row[7]) if whole else None
+        values = (*row[:7], request, row[8], loads(row[9]), *row[10:17])
         return CallRecord(**dict(zip(_FIELDS, values, strict=True)))
 
     # Prompts repeat (system texts, personas, schemas): long strings, and long objects right below the request, are
@@ -197,6 +230,17 @@ class Cassette:
             return [self._filled(each) for each in value]
         return value
 
+    def _spelled(self, value: Any) -> str:
+        """The canonical form of a request from its stored value: a stored text is put in as it stands, unread."""
+        if isinstance(value, str) and value.startswith(_STORED):
+            text = self._text(int(value[len(_STORED) :]))
+            return text if text.startswith('"') else _canonical(json.loads(text))
+        if isinstance(value, dict):
+            return "{" + ",".join(f"{_canonical(name)}:{self._spelled(value[name])}" for name in sorted(value)) + "}"
+        if isinstance(value, list):
+            return "[" + ",".join(map(self._spelled, value)) + "]"
+        return _canonical(value.removeprefix(_ESCAPED) if isinstance(value, str) else value)
+
     def _text(self, number: int) -> str:
         if (known := self._expanded.get(number)) is None:
             row = self._log.row("SELECT body FROM texts WHERE id = ?", (number,))
@@ -213,6 +257,10 @@ def content_of(record: CallRecord) -> bytes:
     """The canonical form of what a call says, whatever it took: key, place, model, request, status, response."""
     fields = ("key", "agent", "page", "node", "sample", "model", "kind", "request", "status", "response")
     return canonical({name: getattr(record, name) for name in fields})
+
+
+def _canonical(value: Any) -> str:
+    return canonical(value).decode("utf-8", "surrogatepass")
 
 
 def _clean(text: str) -> str:

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .calls import content_of
 from .checkpoints import final_channels
 from .jsonform import canonical, without
 from .records import Event
@@ -34,8 +33,8 @@ def lines(run: Run) -> Iterator[bytes]:
         yield canonical(["state", name, value])
     for thread, channels in final_channels(run.log, frozenset(run.manifest.volatile.channels)):
         yield canonical(["graph", thread, channels])
-    for call in run.calls.all(order="key"):
-        yield b'["call",' + content_of(call) + b"]"
+    for content in run.calls.contents():
+        yield b'["call",' + content + b"]"
 
 
 def asked(manifest: Manifest) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Imported only when a run is asked for its saver, for LangGraph takes seconds to 
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -18,6 +18,7 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
+    empty_checkpoint,
     get_checkpoint_id,
     get_checkpoint_metadata,
     writes_sort_key,
@@ -81,6 +82,7 @@ class LogSaver(BaseCheckpointSaver[int]):
         super().__init__(serde=JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=list(allow) or None))
         self._log = log
         self._buffer = Buffer()
+        self._kept_last: dict[str, str] = {}
         self.keep: Keep = keep
 
     # What LangGraph calls
@@ -205,6 +207,26 @@ class LogSaver(BaseCheckpointSaver[int]):
     async def adelete_thread(self, thread_id: str) -> None:
         """`delete_thread`, for async graphs."""
         self.delete_thread(thread_id)
+
+    # For graphs whose steps were run without the graph
+
+    def keep_state(self, thread: str, values: Mapping[str, Any], step: int) -> None:
+        """Keep `values` as the newest state of a thread, as if its graph had just ended with them.
+
+        For replays, which run a graph's own steps without the graph around them; the graph itself goes on from here.
+        """
+        checkpoint = cast("dict[str, Any]", empty_checkpoint())
+        del checkpoint["channel_values"]
+        checkpoint["channel_versions"] = dict.fromkeys(values, step + 1)
+        channels = {name: self._dump(value) for name, value in values.items()}
+        metadata = {"source": "loop", "step": step, "parents": {}}
+        id = checkpoint["id"]
+        with self._buffer.lock:
+            row = Row(
+                thread, "", id, self._kept_last.get(thread), self._dump(checkpoint), self._dump(metadata), channels
+            )
+            self._buffer.rows.setdefault((thread, ""), {})[id] = row
+            self._kept_last[thread] = id
 
     # What the run calls
 

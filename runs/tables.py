@@ -235,7 +235,7 @@ def _rows(run: Run, specs: Mapping[str, TableSpec]) -> Iterator[tuple[TableSpec,
                 yield spec, dict(row)
     if _CALLS.name in specs:
         names = [column.name for column in _CALLS.columns]
-        for call in run.calls.all(order="key"):
+        for call in run.calls.all(order="key", whole=False):
             yield _CALLS, _call_row(call, names)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,11 +13,14 @@ from ..agents.ask import Asker, World
 from ..agents.memory import Memory
 from ..agents.satisfaction import START
 from ..agents.scripted import ScriptedPopulation
-from ..agents.user_graph import page_graph
-from ..agents.user_state import new_state, page_input
+from ..agents.user_graph import page_graph, whole_page
+from ..agents.user_state import UserState, new_state, page_input
 from ..agents.user_steps import UserContext
 from .population import PageRecord, Turn
 from .settling import all_settled
+
+if TYPE_CHECKING:
+    from ..runs.saver import LogSaver
 
 AT_ONCE = 256
 """Users who think at once, unless told otherwise. More than calls in flight; a user who only waits takes 100 kB."""
@@ -47,12 +50,7 @@ class GraphMind:
         persona, given = turn.persona, page_input(turn.slate)
         if turn.satisfaction is None:
             given = {**new_state(persona), **given}
-        state = await self.graph.ainvoke(
-            given,
-            {"configurable": {"thread_id": persona.user}, "recursion_limit": 25},
-            context=UserContext(persona, self.world, self.asker),
-            durability="exit",
-        )
+        state = await self._live(given, UserContext(persona, self.world, self.asker))
         record = dict(state["record"])
         if state["left"] or turn.last:
             memories = [record.text for record in Memory.from_json(state["memory"]).records]
@@ -65,6 +63,35 @@ class GraphMind:
             }
             record["failures"] = record["failures"] + [f.json() for f in said.failures]
         return record
+
+    async def _live(self, given: UserState, context: UserContext) -> UserState:
+        """The user's state after this page."""
+        return await self.graph.ainvoke(
+            given,
+            {"configurable": {"thread_id": context.persona.user}, "recursion_limit": 25},
+            context=context,
+            durability="exit",
+        )
+
+
+class ReplayMind(GraphMind):
+    """The steps of the graph without the graph around them, which takes longer than a recorded answer: for replays.
+
+    What is kept of a user is what the graph would have kept (the digest holds the two equal).
+    """
+
+    def __init__(self, world: World, asker: Asker, saver: LogSaver) -> None:
+        super().__init__(world, asker, saver)
+        self.saver = saver
+        self._states: dict[str, UserState] = {}
+
+    async def _live(self, given: UserState, context: UserContext) -> UserState:
+        user = context.persona.user
+        before: UserState = {**self._states.get(user, {}), **given}
+        state: UserState = {**before, **await whole_page(before, context)}
+        self._states[user] = state
+        self.saver.keep_state(user, state, step=state["page"])
+        return state
 
 
 class ScriptedMind:

@@ -28,7 +28,7 @@ from ..runs import DiskFull, Event, Run, check_vacant, new_run_path
 from .calibrate import NODE as CALIBRATE
 from .calibrate import calibrate
 from .config import SimulateConfig, SimulateError, checked
-from .minds import GraphMind, ScriptedMind
+from .minds import GraphMind, ReplayMind, ScriptedMind
 from .population import Mind, OtherPast, PageRecord, Population
 from .preparation import Prepared, prepare
 from .progress import Progress, Silent
@@ -255,8 +255,7 @@ async def _carry_out(
             run, prepared, door, prompts, progress, population, None if recording is None else recording.barrier
         )
         if recording is not None:
-            for record in recording.calls.all():
-                run.calls.put(record)
+            run.calls.adopt(recording.calls)
         run.write_tables()
         run.set_status("finished", "")
     except (BudgetReached, EndpointLost) as stop:
@@ -338,11 +337,10 @@ async def _mind(
         low, high = config.watch_rate
         rules = ScriptedConfig(rate_low=low, rate_high=high, fatigue=FatigueConfig(strength=config.fatigue))
         return personas, ScriptedMind(world, ScriptedPopulation(train, personas, rules, seed=config.seed)), []
-    at_once = 2 * config.concurrency  # the next ones are ready when a call comes back; a user who waits takes 100 kB
     if mode_of(config, door) != "score":
         personas = await _tastes(run, prepared, personas, door, prompts, progress)
         asker: Asker = GenerateAsker(door, world, plan=config.plan, prompts=prompts)
-        return personas, GraphMind(world, asker, run.saver(), at_once=at_once), []
+        return personas, _agents(run, prepared, door, asker), []
     users = [p.user for p in personas]
     sets = calibration_sets(train, users, config.calibration_items // 2, config.seed)
     personas = build_personas(train, users, withheld=withheld_items(sets))
@@ -351,7 +349,14 @@ async def _mind(
     found = await calibrate(prepared, personas, sets, reader, progress)
     _answered(run, CALIBRATE, len(personas))
     asker = ScoreAsker(reader, found.watching, found.ratings, say=config.say)
-    return personas, GraphMind(world, asker, run.saver(), at_once=at_once), [Event("calibration", data=found.report)]
+    return personas, _agents(run, prepared, door, asker), [Event("calibration", data=found.report)]
+
+
+def _agents(run: Run, prepared: Prepared, door: Door, asker: Asker) -> Mind:
+    if door.replay_only:
+        return ReplayMind(prepared.world, asker, run.saver())
+    # Twice as many as calls in flight: the next ones are ready when a call comes back. A user who waits takes 100 kB.
+    return GraphMind(prepared.world, asker, run.saver(), at_once=2 * prepared.config.concurrency)
 
 
 async def _tastes(

@@ -50,7 +50,9 @@ class Scorer:
         self._cancelled = cancelled
         values: list[list[float]] = [[] for _ in questions]
         used = 0
-        for number, question in enumerate(questions):  # first, so that the shared prompt stays in memory for the next call
+        for number, question in enumerate(
+            questions
+        ):  # first, so that the shared prompt stays in memory for the next call
             if question.alone:
                 (values[number],), tokens = self._over(question.suffix, [Question("", question.labels)])
                 used += tokens

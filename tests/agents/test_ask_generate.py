@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from recloop.agents import ActionSet, ActionSpec, BudgetReached, GenerateAsker, Memory, Slate, action_set
-from recloop.agents.answers import MAX_LEVELS, answer_keys, choices_of, page_schema
+from recloop.agents.answers import MAX_LEVELS, PageForm, answer_keys
 from recloop.agents.ask_generate import LONGEST_VISIT
 from recloop.data import RatingScale
 from recloop.llm import Budget, MemoryCassette, open_model
 from recloop.llm.fence import one_line
-from recloop.llm.schemas import closed_schema
+from recloop.llm.schemas import UnfitAnswer, closed_schema
 from stage import STARS, TITLES, Visit, endpoint, good, keys_of, person, schema_of, slate, world
 
 # How many calls, and what they name
@@ -155,7 +155,7 @@ def test_any_ids_go_into_a_schema_and_come_back(items: list[str], data: st.DataO
     keys = answer_keys(items)
     assert list(keys.values()) == items
     assert all(one_line(key, 90) == key for key in keys)
-    schema = page_schema(list(keys), ("skip", "watch"), STARS, with_decision=False)
+    form = PageForm(tuple(keys), ("skip", "watch"), STARS, with_decision=False)
     written = {
         key: {
             "fits": data.draw(st.booleans()),
@@ -165,12 +165,12 @@ def test_any_ids_go_into_a_schema_and_come_back(items: list[str], data: st.DataO
         }
         for key in data.draw(st.permutations(list(keys)))
     }
-    read = choices_of(schema.model_validate_json(json.dumps({"choices": written})))
-    assert {keys[key]: choice for key, choice in read.items()} == {keys[key]: written[key] for key in written}
-    assert list(closed_schema(schema)["properties"]["choices"]["properties"]) == list(keys)
+    read = form.read(json.dumps({"choices": written})).choices
+    assert {keys[key]: choice.model_dump() for key, choice in read.items()} == {keys[k]: written[k] for k in written}
+    assert list(closed_schema(form)["properties"]["choices"]["properties"]) == list(keys)
     for wrong in (written | {"another one": written[next(iter(keys))]}, dict(list(written.items())[1:])):
-        with pytest.raises(ValidationError):
-            schema.model_validate_json(json.dumps({"choices": wrong}))
+        with pytest.raises(UnfitAnswer, match=r"no such item: another one|none for"):
+            form.read(json.dumps({"choices": wrong}))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_any_ids_go_into_a_schema_and_come_back(items: list[str], data: st.DataO
     ],
 )
 def test_the_schema_lists_ids_actions_and_levels(scale: RatingScale, levels: list[float]) -> None:
-    schema = closed_schema(page_schema(["a", "b"], ("skip", "watch"), scale, with_decision=True))
+    schema = closed_schema(PageForm(("a", "b"), ("skip", "watch"), scale, with_decision=True))
     assert list(schema["properties"]) == ["choices", "feeling", "satisfaction", "decision", "reason"]
     assert schema["properties"]["decision"]["enum"] == ["next", "exit"]
     assert schema["properties"]["satisfaction"]["enum"] == list(range(1, 11))
@@ -197,8 +197,8 @@ def test_the_schema_lists_ids_actions_and_levels(scale: RatingScale, levels: lis
 
 def rated(scale: RatingScale, rating: Any) -> Any:
     answer = {"choices": {"a": {"fits": True, "action": "watch", "rating": rating, "why": ""}}}
-    schema = page_schema(["a"], ("skip", "watch"), scale, with_decision=False)
-    return choices_of(schema.model_validate_json(json.dumps(answer)))["a"]["rating"]
+    form = PageForm(("a",), ("skip", "watch"), scale, with_decision=False)
+    return form.read(json.dumps(answer)).choices["a"].rating
 
 
 @pytest.mark.parametrize("rating", [0, 6, 3.7, "4", True, "NaN", [4]])

@@ -1,11 +1,13 @@
 """The cassette: what is recorded is committed, found again as it was, and never replaced."""
 
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recloop.runs import CallConflict, CallRecord, CallTotals, Run
+from recloop.runs.calls import content_of
 
 
 @pytest.fixture
@@ -137,8 +139,27 @@ def test_any_request_comes_back_as_it_was(run):
         assert found
         assert repr(found.request) == repr(request)
         assert repr(found.response) == repr(response)
+        light = run.calls.get(key, whole=False)
+        assert light == replace(found, request=None)
+        contents[key] = content_of(found)
 
+    contents = {}
     check()
+    assert list(run.calls.contents()) == [contents[key] for key in sorted(contents)]
+
+
+def test_a_new_run_adopts_the_calls_of_another_as_they_are(run, tmp_path):
+    for n in range(600):
+        run.calls.put(a_call(f"k{n}", page=n, status="timeout" if n % 9 == 0 else "ok", response=None))
+    with Run.create(tmp_path / "other", kind="k") as other:
+        other.calls.adopt(run.calls)
+        assert list(other.calls.all()) == list(run.calls.all())
+        assert other.digest() == run.digest()
+        other.calls.put(a_call("one more", request={"new": "text " * 100}))
+        with pytest.raises(CallConflict, match="calls of its own"):
+            other.calls.adopt(run.calls)
+    with Run.open(tmp_path / "other") as other:
+        assert len(other.calls) == 601
 
 
 def test_calls_stream_as_recorded_or_by_key_and_are_filtered(run):

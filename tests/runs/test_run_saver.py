@@ -222,6 +222,29 @@ def test_two_equal_runs_with_graphs_have_one_digest_and_another_state_another(tm
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_a_state_kept_without_its_graph_is_one_the_graph_goes_on_from(tmp_path):
+    digests = []
+    for name, with_graph in (("a", True), ("b", False)):
+        with Run.create(tmp_path / name, kind="k") as run:
+            saver = run.saver()
+            graph = counter(saver)
+            for page in range(2):
+                if with_graph:
+                    graph.invoke({"n": page}, thread("u"))
+                else:
+                    state = counter(None).invoke({**graph.get_state(thread("u")).values, "n": page})
+                    saver.keep_state("u", state, step=page)
+                run.commit(page)
+            digests.append(run.digest())
+        with Run.open(tmp_path / name, write=True) as run:
+            graph = counter(run.saver())
+            assert len(list(graph.get_state_history(thread("u")))) == 2
+            graph.invoke({"n": 7}, thread("u"))
+            run.commit(2)
+            digests.append(run.digest())
+    assert digests[0] == digests[2] != digests[1] == digests[3]
+
+
 def test_pruning_keeps_what_resuming_needs(path):
     with Run.open(path, write=True) as run:
         graph = counter(run.saver(keep="all"))
