@@ -9,6 +9,7 @@ and the verdicts into ratings. `signal="yesno"` asks instead whether the person 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -204,7 +205,13 @@ class ScoreAsker:
         outcome = await self.reader.model.complete(messages, at=at, temperature=0.0, max_tokens=32)
         if not outcome.ok:
             return Said("", satisfaction, source="code", call=outcome.key, failures=(failure(outcome, at),))
-        return Said(one_line(str(outcome.value))[:200], satisfaction, call=outcome.key)
+        return Said(first_sentence(str(outcome.value)), satisfaction, call=outcome.key)
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of what a model said, as one short line: small models do not stop by themselves."""
+    line = one_line(text, 200).strip('"“” ')
+    return re.split(r"(?<=[.!?…])\W*\s", line, maxsplit=1)[0]
 
 
 def _text(messages: Sequence[Mapping[str, Any]]) -> str:
