@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -10,7 +11,7 @@ import typer
 
 from .. import __version__
 from . import data, doctor, models, personas, replay, report, resume, runs, simulate
-from .output import BAD_INPUT, FAILED, INTERRUPTED, is_ours
+from .output import BAD_INPUT, FAILED, INTERRUPTED, current_folder, is_ours
 from .output import report as report_error
 
 EPILOG = """First steps:  recloop simulate   (10 users, 3 pages, a small local model: about a minute)
@@ -66,10 +67,13 @@ def run_app() -> None:
     """Run the command line; known errors become one message and exit code 2, Ctrl-C exit code 130."""
     # Parquet and llama.cpp both start thread pools; a small model is fastest and repeatable on few threads.
     os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
-    # Modules named on the command line may lie in the current folder; last on the path, so that they shadow nothing.
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a sign gets a question mark
+            stream.reconfigure(errors="replace")
     try:
+        # Modules named on the command line may lie in the current folder; last on the path, so that they shadow nothing.
+        if (here := current_folder()) not in sys.path:
+            sys.path.append(here)
         app(prog_name="recloop")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

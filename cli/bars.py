@@ -32,6 +32,11 @@ class Bars:
         self._done = self._total = 0
         self._name = ""
 
+    @property
+    def begun(self) -> bool:
+        """Whether a stage has begun: until then there is nothing that could be lost."""
+        return self.task is not None
+
     def __enter__(self) -> Self:
         self.bars.start()
         return self

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import re
+import shlex
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from .output import FAILED, INTERRUPTED, PAUSED, console, note, print_json, say
+from .bars import Bars
+from .output import FAILED, PAUSED, console, note, print_json, say
+from .stopping import Stopped, run_stoppable
 
 
-def carry_out(work: Coroutine[Any, Any, Any], path: Path) -> None:
-    """Run a rehearsal to its end. Ctrl-C and errors leave it at its last page, and say how to go on."""
-    import asyncio
+def carry_out(work: Callable[[Bars], Coroutine[Any, Any, Any]], path: Path) -> None:
+    """Run a rehearsal to its end under progress bars. Signals and errors leave it at its last page, and say how to go on."""
+    from ..runs import is_run
 
-    here_before = _begun(path)
+    there_before = is_run(path)
     try:
-        asyncio.run(work)
-    except KeyboardInterrupt:
-        note("\ninterrupted; nothing recorded is lost" if _begun(path) else "\ninterrupted before the first page")
+        with Bars() as bars:
+            run_stoppable(work(bars), under_way=lambda: bars.begun and is_run(path))
+    except Stopped:
+        note("interrupted; nothing recorded is lost" if is_run(path) else "interrupted before the first page")
         _say_resume(path)
-        raise typer.Exit(INTERRUPTED) from None
+        raise
     except Exception:
-        if not here_before:
+        if not there_before:
             _say_resume(path)
         raise
 
@@ -37,6 +42,7 @@ def conclude(path: Path, as_json: bool) -> None:
         summary = summarise(run)
         page, picture = write_report(run), write_picture(run)
         status, reason, digest = run.status, run.manifest.reason, run.digest()
+        budget = str(run.manifest.config.get("budget", ""))
     problem = degenerate(summary)
     if as_json:
         facts = {"run": path, "status": status, "reason": reason, "digest": digest, "problem": problem}
@@ -47,19 +53,30 @@ def conclude(path: Path, as_json: bool) -> None:
         say(f"run      {path}\nreport   {page}\npicture  {picture}")
     if status != "finished":
         note(f"{status}: {reason}")
-        _say_resume(path)
+        _say_resume(path, larger_budget(budget, reason))
         raise typer.Exit(PAUSED)
     if problem:
         note(f"recloop: {problem}")
         raise typer.Exit(FAILED)
 
 
-def _begun(path: Path) -> bool:
+def larger_budget(budget: str, reason: str) -> str:
+    """The limits of a paused run with twice the one that stopped it ("budget of calls 6 is spent"); empty if none did.
+
+    Limits count what was spent before, except seconds: those begin again with every command.
+    """
+    spent = re.match(r"budget of (calls|tokens|usd) ", reason)
+    if spent is None:
+        return ""
+    limits = dict(part.replace(" ", "").split("=") for part in budget.split(","))
+    twice = 2 * float(limits[spent[1]])
+    limits[spent[1]] = f"{twice:.6g}" if spent[1] == "usd" else f"{twice:.0f}"
+    return ",".join(f"{name}={value}" for name, value in limits.items())
+
+
+def _say_resume(path: Path, budget: str = "") -> None:
     from ..runs import is_run
 
-    return is_run(path)
-
-
-def _say_resume(path: Path) -> None:
-    if _begun(path):
-        note(f"go on with:  recloop resume {path}")
+    if is_run(path):
+        more = f" --budget {budget}" if budget else ""
+        note(f"go on with:  recloop resume {shlex.quote(str(path))}{more}")

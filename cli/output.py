@@ -5,6 +5,7 @@ Text from data, models and files is shown, never obeyed: no markup, no terminal 
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -76,16 +77,25 @@ def report(error: BaseException) -> None:
     errors.print(message, soft_wrap=True)
 
 
+def current_folder() -> str:
+    """The folder one works in. Raises `CommandError` where it has been removed."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise CommandError("the current folder does not exist any more\n  go to one that does: cd") from None
+
+
 def is_ours(error: BaseException) -> bool:
-    """Whether an exception's text was written for the person who reads it: RecLoop's own, or a path that cannot be used."""
-    if isinstance(error, OSError) and error.filename is not None:
+    """Whether an exception's text was written for the person who reads it: RecLoop's own, a path that cannot be used, a
+    full disk."""
+    if isinstance(error, OSError) and (error.filename is not None or error.errno == errno.ENOSPC):
         return True
     return type(error).__module__.split(".")[0] == "recloop"
 
 
 def describe_error(error: BaseException) -> str:
     """The text of a known error; for a path that cannot be used the path, the reason and the next step."""
-    if not isinstance(error, OSError) or error.filename is None or type(error).__module__ != "builtins":
+    if not isinstance(error, OSError) or type(error).__module__ != "builtins":
         return str(error) or type(error).__name__
     hints = {
         FileNotFoundError: "check the path",
@@ -95,7 +105,8 @@ def describe_error(error: BaseException) -> str:
         FileExistsError: "choose another name",
     }
     reason = (error.strerror or type(error).__name__).lower()
-    return f"{error.filename}: {reason}\n  {hints.get(type(error), 'check the path and the disk')}"
+    where = "the output" if error.filename is None else error.filename
+    return f"{where}: {reason}\n  {hints.get(type(error), 'check the path and the disk')}"
 
 
 def print_json(value: Any) -> None:

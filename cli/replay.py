@@ -27,24 +27,36 @@ def command(
       recloop replay RUN --out again && recloop runs compare RUN again
 
     """
-    import asyncio
+    import shlex
     import tempfile
 
-    from ..runs import Run
+    from ..llm.errors import ReplayDiverged
+    from ..runs import Run, check_vacant
     from .bars import Bars
     from .kinds import kind_of
+    from .stopping import run_stoppable
 
     with Run.open(run) as opened:
-        kind = kind_of(opened)
+        kind, recorded = kind_of(opened), opened.digest()
+    if out is not None:
+        check_vacant(out)
     with tempfile.TemporaryDirectory(prefix="recloop-replay-") as scratch, Bars() as bars:
         target = out if out is not None else Path(scratch) / "run"
-        before, after = asyncio.run(kind.call("replay", run, out=target, progress=bars))
-    same = before == after
+        problem = ""
+        try:
+            _, replayed = run_stoppable(kind.call("replay", run, out=target, progress=bars))
+        except ReplayDiverged as diverged:
+            replayed, problem = None, str(diverged)
+    same = recorded == replayed
     if as_json:
-        print_json({"run": run, "recorded": before, "replayed": after, "same": same})
+        print_json({"run": run, "recorded": recorded, "replayed": replayed, "same": same, "problem": problem or None})
     else:
-        say(f"recorded  {before}\nreplayed  {after}\n{'the same' if same else 'NOT the same'}")
-    if not same:
-        if out is None:
-            note("see where:  recloop replay RUN --out DIR,  then  recloop runs compare RUN DIR")
-        raise typer.Exit(FAILED)
+        say(f"recorded  {recorded}\nreplayed  {replayed or '–'}\n{'the same' if same else 'NOT the same'}")
+    if same:
+        return
+    if problem:
+        note(f"recloop: {problem}\n  prompts, data, recommender and code must be those of the recording")
+    elif out is None:
+        name = shlex.quote(str(run))
+        note(f"see where:  recloop replay {name} --out DIR,  then  recloop runs compare {name} DIR")
+    raise typer.Exit(FAILED)

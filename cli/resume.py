@@ -16,6 +16,9 @@ def command(
         str | None, typer.Option(metavar="LIMITS", help="New limits, for example calls=1000 (what was spent counts).")
     ] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, metavar="N", help="Calls in flight at once.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where an openai/... model is now, if it has moved.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
 ) -> None:
     """Go on with a paused, killed or failed run, from its last whole page.
@@ -28,7 +31,6 @@ def command(
 
     """
     from ..runs import Run
-    from .bars import Bars
     from .conclude import carry_out, conclude
     from .kinds import kind_of
 
@@ -37,6 +39,6 @@ def command(
     if status == "finished":
         note(f"{run} is finished already; this is what came of it")
     else:
-        with Bars() as bars:
-            carry_out(kind.call("resume", run, budget=budget, concurrency=concurrency, progress=bars), run)
+        changes = {"budget": budget, "concurrency": concurrency, "base_url": base_url}
+        carry_out(lambda bars: kind.call("resume", run, progress=bars, **changes), run)
     conclude(run, as_json)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,6 @@ def command(
     shows it, `recloop runs compare A B` holds two against each other,
     `recloop replay RUN` proves it without a model.
     """
-    import asyncio
-
     from ..simulations import SimulateConfig, load_config
 
     # The parameters are named after the settings, so whatever was given is a setting or one of the last three flags.
@@ -84,19 +83,42 @@ def command(
 
     if dry_run:
         from ..simulations import forecast
+        from .stopping import run_stoppable
 
-        _show(asyncio.run(forecast(settings)), as_json)
+        _show(run_stoppable(forecast(settings)), as_json)
         return
 
-    from ..runs import new_run_path
     from ..simulations import simulate
-    from .bars import Bars
     from .conclude import carry_out, conclude
 
-    path = out if out is not None else new_run_path(Path("recloop-runs"), settings.name)
-    with Bars() as bars:
-        carry_out(simulate(settings, out=path, progress=bars), path)
+    with _folder(out, settings.name) as path:
+        carry_out(lambda bars: simulate(settings, out=path, progress=bars), path)
     conclude(path, as_json)
+
+
+@contextmanager
+def _folder(out: Path | None, name: str) -> Iterator[Path]:
+    """The new run's folder. One that we name is made at once, so that no other run takes it, and goes again if unused."""
+    from ..runs import new_run_path
+
+    if out is not None:
+        yield out
+        return
+    path = new_run_path(name=name)
+    while True:
+        try:
+            path.mkdir(parents=True)
+            break
+        except FileExistsError:
+            if not path.exists():  # a part of it is a file
+                raise
+            path = new_run_path(name=name)
+    try:
+        yield path
+    finally:
+        for folder in (path, path.parent):
+            with suppress(OSError):
+                folder.rmdir()  # only if empty
 
 
 def _columns(text: str) -> dict[str, str]:
