@@ -1,0 +1,141 @@
+"""The parts of the documentation that are written from the code. To write them again:
+
+python tests/docs/doc_parts.py            settings and tables of docs/simulate.md
+python tests/docs/doc_parts.py --excerpt  the README's excerpt too (runs `recloop simulate`: about a minute)
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, get_args
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from doc_pages import ROOT, with_section
+
+SHOWN = (
+    "Pages seen per user",
+    "Left before the last page",
+    "Watch rate",
+    "In held-out rows, of watched",
+    "Mean rating",
+    "Pages with an unusable answer",
+)
+"""Rows of the summary that the README shows."""
+WIDTH = 100
+
+
+def commands() -> dict[str, Any]:
+    """Every command that does something, by what one types after `recloop`."""
+    from recloop.cli.app import app
+    from typer.main import get_command
+
+    def leaves(command: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            return {" ".join(path): command}
+        return {name: leaf for key, each in inner.items() for name, leaf in leaves(each, (*path, key)).items()}
+
+    return leaves(get_command(app))
+
+
+def settings() -> str:
+    """One row per field of `SimulateConfig`: name, flag, default, and its docstring (or the flag's help where it has none)."""
+    from recloop.simulations import SimulateConfig
+
+    flags = {option.name: option for option in commands()["simulate"].params}
+    said, defaults = docstrings(SimulateConfig), SimulateConfig()
+    lines = ["| setting | flag | default | what it does |", "| --- | --- | --- | --- |"]
+    for name, field in SimulateConfig.model_fields.items():
+        option = flags[name]
+        value = option.metavar or "|".join(get_args(field.annotation))
+        flag = ", ".join(f"`{text}`" for text in [f"{option.opts[0]} {value}".strip(), *option.secondary_opts])
+        text = said.get(name) or re.sub(r" \(default: [^)]*\)", "", option.help)
+        cells = [f"`{name}`", flag, _default(getattr(defaults, name)), text]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(value: Any) -> str:
+    if value in (None, "", {}):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"`{','.join(map(str, value)) if isinstance(value, tuple) else value}`"
+
+
+def docstrings(model: type) -> dict[str, str]:
+    """Field -> the string that stands under it in the class."""
+    (body,) = ast.parse(inspect.getsource(model)).body
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for field, below in zip(body.body, body.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            found[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
+    return found
+
+
+def tables() -> str:
+    """The tables of a rehearsal with their columns, from their specs."""
+    import recloop.simulations  # noqa: F401  (registers them)
+    from recloop.runs import describe_tables
+
+    return re.sub(r"^### ", "#### ", describe_tables("simulate"), flags=re.M).strip() + "\n"
+
+
+def simulate(folder: Path, *flags: str) -> str:
+    """What `recloop simulate` prints."""
+    recloop = Path(sys.executable).with_name("recloop")
+    done = subprocess.run(
+        [recloop, "simulate", "--out", "run", *flags],
+        cwd=folder, capture_output=True, text=True, timeout=280, env={**os.environ, "COLUMNS": str(WIDTH)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def excerpt(output: str, labels: list[str]) -> str:
+    """The summary shortened: its head, the rows `SHOWN` whole, the line about the model. `labels`: of all its rows."""
+    kept, keep = [], True
+    for line in (line.rstrip() for line in output.splitlines()):
+        label = next((label for label in labels if line.startswith(label)), "")
+        if label:
+            keep = label in SHOWN
+            if not keep and kept[-1] != "...":
+                kept.append("...")
+        elif not line:
+            break
+        if keep:
+            kept.append(line)
+    banner = next(line for line in output.splitlines() if line.startswith("plumbing-grade"))
+    return "```\n" + "\n".join([*kept, banner.rstrip()]) + "\n```\n"
+
+
+def _excerpt_of_a_run() -> str:
+    from recloop.runs import Run
+    from recloop.simulations import summarise
+
+    with tempfile.TemporaryDirectory() as folder:
+        output = simulate(Path(folder))
+        with Run.open(Path(folder) / "run") as run:
+            return excerpt(output, [row.label for row in summarise(run).rows])
+
+
+def main() -> None:
+    """Write the parts into their pages."""
+    parts = {("docs/simulate.md", "settings"): settings, ("docs/simulate.md", "tables"): tables}
+    if "--excerpt" in sys.argv[1:]:
+        parts["README.md", "excerpt"] = _excerpt_of_a_run
+    for (page, name), write in parts.items():
+        (ROOT / page).write_text(with_section(page, name, write()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The notebooks are lessons: they run from the first cell to the last, and are kept without outputs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+LESSON = FOLDER / "01_rehearse_a_recommender.ipynb"
+
+
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def outputs(path: Path, folder: Path) -> str:
+    """Everything a notebook prints and shows, run from top to bottom by this interpreter in an empty folder."""
+    book = read(path)
+    NotebookClient(book, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    shown = [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
+    return "\n".join(output.get("text", "") + "".join(map(str, output.get("data", {}).values())) for output in shown)
+
+
+def test_there_is_a_lesson() -> None:
+    assert LESSON in FOLDER.glob("*.ipynb")
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
+    book = read(path)
+    nbformat.validate(book)
+    assert all(not cell.outputs and cell.execution_count is None for cell in book.cells if cell.cell_type == "code")
+
+
+@pytest.mark.local
+def test_the_lesson_runs_with_the_embedded_model(model_file: str, tmp_path: Path) -> None:
+    shown = outputs(LESSON, tmp_path)
+    assert "played by local/smollm2" in shown
+    assert "Films this person liked:" in shown, "the recorded prompt"
+    assert "mine - ease" in shown
+    assert "<svg" in shown
+    assert "True" in shown, "the replay came out the same"
+
+
+def test_the_lesson_runs_without_a_model_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECLOOP_CACHE", os.fspath(tmp_path / "nothing"))
+    shown = outputs(LESSON, tmp_path)
+    assert "recloop models get smollm2" in shown
+    assert "played by scripted" in shown
+    assert "no model was called" in shown
