@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from recloop.runs import Event, Run
@@ -86,3 +92,57 @@ STAY: list[dict[str, Any]] = [
 """A script of the fake server under which every user stays to the last page (plan fused)."""
 STAY_FAITHFUL = [{**STAY[0], "reply": STAY[0]["reply"].split(', "feeling"')[0] + "}"}, STAY[1]]
 """The same for plan faithful, whose page answer holds choices alone."""
+
+
+class ScoringServer:
+    """An endpoint that lists log-probabilities: of Yes and No, of verdicts, drawn from the prompt; counts what it is asked.
+
+    `fails(prompt)` says which prompts are answered with 500. `lists=False`: it answers, without log-probabilities.
+    """
+
+    LABELS = ("Yes", "No", "terrible", "bad", "okay", "good", "great")
+
+    def __init__(self, lists: bool = True) -> None:
+        self.lists = lists
+        self.fails: Callable[[str], bool] = lambda prompt: False
+        self.prompts: list[str] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                prompt = body["messages"][-1]["content"]
+                server.prompts.append(prompt)
+                draw = np.random.default_rng(zlib.crc32(prompt.encode()))
+                time.sleep(draw.uniform(0, 0.01))  # so that answers come out of order
+                listed = [{"token": label, "logprob": float(-draw.uniform(0.1, 5))} for label in server.LABELS]
+                logprobs = {"content": [{**listed[0], "top_logprobs": listed}]} if server.lists else None
+                choice = {"index": 0, "message": {"role": "assistant", "content": "Yes"}, "finish_reason": "stop"}
+                usage = {"prompt_tokens": -(-len(prompt.encode()) // 4), "completion_tokens": 1}
+                answer: dict[str, Any] = {"choices": [{**choice, "logprobs": logprobs}], "usage": usage}
+                failed = server.fails(prompt)
+                raw = json.dumps({"error": {"message": "down"}} if failed else answer).encode()
+                head = f"HTTP/1.1 {'500 Down' if failed else '200 OK'}\r\ncontent-length: {len(raw)}\r\n\r\n"
+                self.wfile.write(head.encode() + raw)
+
+            def log_message(self, format: str, *args: Any) -> None: ...
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 256
+            daemon_threads = True
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -20,7 +20,7 @@ from recloop.simulations.preparation import Prepared, prepare
 from rehearsing import events, rehearse, settings, status
 
 ARROW = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
-NODE = {"actions": ("page", "react"), "decisions": ("page", "decide"), "interviews": ("interview",)}
+NODE = {"actions": ("page", "react"), "decisions": ("page", "react", "decide"), "interviews": ("interview",)}
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ def test_what_a_row_says_is_what_the_model_answered(rehearsed: Rehearsed) -> Non
             answer["reason"],
         )
         assert row["source"] == "model"
+        assert rehearsed.calls[row["call"]].node != "react"
     assert valid
     for row in rehearsed.tables["interviews"]:
         if row["satisfaction"] is not None:
