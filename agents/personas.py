@@ -147,9 +147,9 @@ def sample_users(
     measured = traits(train)
     eligible = [u for u, a in zip(train.users.ids, measured.a, strict=True) if a >= max(1, min_history)]
     if len(eligible) < n:
+        hint = f"ask for at most {len(eligible)} users" if eligible else "hold out a smaller share, or bring more rows"
         raise ValueError(
-            f"{n} users were asked for, but only {len(eligible)} have {min_history} or more train rows: "
-            "ask for fewer users or a smaller min_history"
+            f"{n} users were asked for, but only {len(eligible)} have {min_history} or more training rows\n  {hint}"
         )
     drawn = sorted(eligible, key=lambda user: (uniform(seed, "sample users", user), user))
     if how == "uniform":

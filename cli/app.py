@@ -18,7 +18,7 @@ EPILOG = """First steps:  recloop simulate   (10 users, 3 pages, a small local m
 
 Next:  recloop report RUN,  recloop simulate --recommender module:object --data FILE
 
-Exit codes:  0 fine,  1 the rehearsal shows nothing, or a check failed,  2 bad input,  3 paused,  130 Ctrl-C"""
+Exit codes:  0 fine,  1 the rehearsal shows nothing, or a check failed,  2 bad input,  3 paused,  130 Ctrl-C,  143 SIGTERM"""
 
 app = typer.Typer(
     name="recloop",

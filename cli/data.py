@@ -13,7 +13,10 @@ app = typer.Typer(help="Data sets: which are at hand, what is in one.", no_args_
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")]
 Columns = Annotated[
     str | None,
-    typer.Option(metavar="ROLE=NAME,...", help="Which column is what: user=uid,item=movie,rating=stars,time=when."),
+    typer.Option(
+        metavar="ROLE=NAME,...",
+        help="Which column is what: user=uid,item=movie (roles: user, item, rating, time, title, genres, year).",
+    ),
 ]
 Core = Annotated[
     int | None,
@@ -42,7 +45,7 @@ def list_(as_json: Json = False) -> None:
 
 @app.command("describe")
 def describe_(
-    data: Annotated[str, typer.Argument(help="A known name or a path.")] = "movietweetings",
+    data: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A known name or a path.")] = "movietweetings",
     columns: Columns = None,
     core: Core = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse broken rows instead of counting them.")] = False,

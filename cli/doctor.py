@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import os
 import platform
+import re
 import shlex
 import sys
 from typing import Annotated, Any
@@ -15,20 +17,8 @@ import typer
 from .. import __version__
 from .output import FAILED, print_json, print_table, say, short
 
-CORE = (
-    "langgraph",
-    "langchain",
-    "openai",
-    "litellm",
-    "dspy",
-    "mesa",
-    "pydantic",
-    "numpy",
-    "scipy",
-    "pandas",
-    "pyarrow",
-    "aiohttp",
-)
+RUNTIMES = {"cyllama": "cyllama.llama.llama_cpp", "xllamacpp": "xllamacpp"}
+"""Package of the local extra -> the module of it that local models import."""
 
 
 def command(
@@ -69,14 +59,13 @@ def findings() -> list[dict[str, Any]]:
         _row("recloop", True, __version__, ""),
         _row("python", recent, found, "install Python 3.11 or newer"),
     ]
-    for package in CORE:
-        version = _version(package)
-        rows.append(_row(package, version is not None, version or "not installed", install_command()))
+    rows += [_package(line) for line in _requirements()]
     from ..llm.local import local_status
 
     for row in local_status():
-        extra = "recloop[local]" in str(row.get("mend"))
-        rows.append({"optional": False, **row, **({"mend": install_command("local")} if extra else {})})
+        if row["what"] in RUNTIMES:
+            row |= _runtime(row)
+        rows.append(row)
     from ..data import list_datasets
 
     names = ", ".join(entry.name for entry in list_datasets())
@@ -84,6 +73,48 @@ def findings() -> list[dict[str, Any]]:
     key = "set" if os.environ.get("OPENAI_API_KEY") else "not set (needed for openai/... models only)"
     rows.append(_row("OPENAI_API_KEY", True, key, ""))
     return rows
+
+
+def _requirements() -> list[str]:
+    """What RecLoop says it needs, without the extras (empty for a source tree that was never installed)."""
+    try:
+        lines = importlib.metadata.requires("recloop") or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return [line for line in lines if "extra ==" not in line]
+
+
+def _package(requirement: str) -> dict[str, Any]:
+    """Whether a required package is installed, in a version that was asked for."""
+    name, wanted = re.match(r"[\w.-]+", requirement), re.search(r"[<>=!~][^;]*", requirement)
+    package = name[0] if name else requirement
+    version = _version(package)
+    if version is None:
+        return _row(package, False, "not installed", install_command())
+    if wanted and not _fits(version, wanted[0]):
+        return _row(package, False, f"{version}, needs {wanted[0].strip()}", install_command())
+    return _row(package, True, version, "")
+
+
+def _fits(version: str, wanted: str) -> bool:
+    try:
+        from packaging.specifiers import SpecifierSet
+    except ImportError:  # it comes with other packages, of which some are missing then; their rows say so
+        return True
+    return SpecifierSet(wanted).contains(version, prereleases=True)
+
+
+def _runtime(row: dict[str, Any]) -> dict[str, Any]:
+    """What a package of the local extra is really good for: an installed one may still lack a library of the system."""
+    package = str(row["what"])
+    if not row["ok"]:
+        return {"mend": install_command("local")}
+    try:
+        importlib.import_module(RUNTIMES[package])
+    except (ImportError, OSError) as error:
+        again = f"{shlex.quote(sys.executable)} -m pip install --force-reinstall --no-deps {package}"
+        return {"ok": False, "found": f"{row['found']} cannot be imported: {error}", "mend": again}
+    return {}
 
 
 def install_command(extra: str = "") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,12 +18,16 @@ app = typer.Typer(help="Personas: traits with their formulas, tastes, history.",
 
 @app.command()
 def build(
-    out: Annotated[Path, typer.Argument(help="JSON Lines file to write, one persona a line.")],
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines file to write, one persona a line.")],
     data: Annotated[str, typer.Option(metavar="NAME|PATH", help="Data set.")] = "movietweetings",
     columns: Columns = None,
     core: Core = None,
     users: Annotated[int, typer.Option(min=1, metavar="N", help="How many users to draw.")] = 10,
-    seed: Annotated[int, typer.Option(metavar="N", help="Which users are drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Which users are drawn.")] = 0,
+    split: Annotated[
+        Literal["user_time", "random", "leave_last", "global_time"],
+        typer.Option(metavar="WAY", help="Hold rows out by user_time, random, leave_last or global_time."),
+    ] = "user_time",
     test: Annotated[
         float, typer.Option(min=0.0, max=0.99, metavar="SHARE", help="Rows held out first; personas never see them.")
     ] = 0.2,
@@ -32,8 +36,8 @@ def build(
     """Compute personas from training rows: Agent4Rec's activity, conformity and
     diversity, tastes in words.
 
-    These are the personas of `recloop simulate` with the same data, users and
-    seed.
+    These are the personas of `recloop simulate` with the same data, users,
+    split and seed.
 
       recloop personas build people.jsonl --users 100 --seed 7
 
@@ -41,7 +45,8 @@ def build(
     from ..agents import build_personas, sample_users, save_personas
     from ..data import load_dataset
 
-    train = load_dataset(data, columns=columns, core=core).split(how="user_time", test=test, seed=seed).train
+    _check_place(out)
+    train = load_dataset(data, columns=columns, core=core).split(how=split, test=test, seed=seed).train
     try:
         chosen = sample_users(train, users, seed)
     except ValueError as error:
@@ -94,10 +99,21 @@ def show(
         ]
         columns = ["user", "act", "conf", "div", "rows", "mean", "tastes"]
         print_table("Personas", columns, rows, right=columns[1:-1], whole=["user"])
-        say(
-            "\nact, conf, div: activity, conformity, diversity, levels 1 to 3; rows and mean: training ratings",
-            style="dim",
-        )
+        legend = "act, conf, div: activity, conformity, diversity, levels 1 to 3\nrows, mean: training ratings"
+        say(f"\n{legend}", style="dim")
+
+
+def _check_place(out: Path) -> None:
+    """Raises `CommandError` rather than write over something that is not ours."""
+    if out.is_dir():
+        raise CommandError(f"{out} is a folder\n  give the name of a file in it, for example {out / 'people.jsonl'}")
+    if out.exists() and out.stat().st_size:
+        try:
+            _read(out)
+        except CommandError:
+            raise CommandError(
+                f"{out} exists and holds something else than personas\n  give another file name"
+            ) from None
 
 
 def _read(source: Path) -> list[Persona]:
@@ -107,11 +123,19 @@ def _read(source: Path) -> list[Persona]:
         from ..runs import Run
 
         with Run.open(source) as run:
-            return [Persona.model_validate(event.data) for event in run.events(kind="persona")]
+            personas = [Persona.model_validate(event.data) for event in run.events(kind="persona")]
+        if not personas:
+            raise CommandError(f"{source} has no personas yet\n  go on with it:  recloop resume {source}")
+        return personas
     try:
-        return load_personas(source)
+        personas = load_personas(source)
+    except UnicodeDecodeError:
+        raise CommandError(f"{source} is not a text file\n  `recloop personas build FILE` writes personas") from None
     except ValueError as error:
         raise CommandError(f"{error}\n  `recloop personas build FILE` writes such a file") from None
+    if not personas:
+        raise CommandError(f"{source} is empty\n  `recloop personas build FILE` writes personas")
+    return personas
 
 
 def _whole(persona: Persona) -> None:

@@ -11,7 +11,7 @@ from .output import FAILED, note, print_json, say
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the replayed run here (default: a temporary folder).")
     ] = None,

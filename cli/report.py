@@ -11,12 +11,11 @@ from .output import print_json, say
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
 ) -> None:
-    """Write one HTML page about a run: plots, intervals, baselines, users page by
-    page.
+    """Write one HTML page about a run: numbers, plots, baselines, sample users.
 
     The page holds everything itself and asks nothing of the network. A paused
     run has a report too.

@@ -11,7 +11,7 @@ from .output import note
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     budget: Annotated[
         str | None, typer.Option(metavar="LIMITS", help="New limits, for example calls=1000 (what was spent counts).")
     ] = None,

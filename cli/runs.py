@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import CommandError, megabytes, number, print_json, print_table, say, short
+from .output import CommandError, megabytes, note, number, print_json, print_table, say, short
 
 if TYPE_CHECKING:
     from ..runs import Manifest, RunInfo
@@ -15,15 +17,19 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List, look at, compare and tidy recorded runs.", no_args_is_help=True)
 
 ROOT = Path("recloop-runs")
-Folder = Annotated[Path, typer.Argument(help="The run's folder.")]
+Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")]
 
 
 @app.command("list")
-def list_(root: Annotated[Path, typer.Argument(help="Folder of runs.")] = ROOT, as_json: Json = False) -> None:
+def list_(
+    root: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of runs.")] = ROOT, as_json: Json = False
+) -> None:
     """The runs in a folder, newest last: running, paused, killed, finished, unreadable."""
-    from ..runs import list_runs
+    from ..runs import is_run, list_runs
 
+    if is_run(root):
+        raise CommandError(f"{root} is a run itself\n  look at it:  recloop runs show {shlex.quote(str(root))}")
     if root != ROOT and not root.is_dir():
         raise CommandError(f"{root} is no folder\n  give the folder that holds your runs (default: {ROOT})")
     infos = list_runs(root)
@@ -131,7 +137,7 @@ def digest(run: Folder, as_json: Json = False) -> None:
 
 @app.command()
 def prune(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN|FOLDER", help="A run's folder, or a folder of runs.")],
     keep: Annotated[
         int, typer.Option(min=1, metavar="N", help="Page barriers whose checkpoints stay (to fork from).")
     ] = 1,
@@ -140,10 +146,11 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Drop what can be rebuilt (tables, old checkpoints) and compact the log; calls and events stay."""
+    from ..runs import is_run
     from ..runs import prune as prune_runs
 
-    if delete and not yes:
-        typer.confirm(f"Delete {run} and every call recorded in it?", abort=True, err=True)
+    if delete and not yes and is_run(run):
+        _ask_before_deleting(run)
     results = prune_runs(run, keep_barriers=keep, delete=delete)
     if as_json:
         print_json([{"run": r.path, "freed": r.freed, "dropped": r.dropped, "skipped": r.skipped} for r in results])
@@ -154,17 +161,26 @@ def prune(
         say(f"no runs in {run}")
 
 
+def _ask_before_deleting(run: Path) -> None:
+    if not sys.stdin.isatty():
+        raise CommandError(f"{run} was not deleted: nobody could be asked\n  say that it is meant:  --delete --yes")
+    note(f"Delete {run} and every call recorded in it? [y/N]")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CommandError(f"{run} was not deleted")
+
+
 @app.command()
 def compare(
-    a: Annotated[Path, typer.Argument(help="A run's folder.")],
-    b: Annotated[Path, typer.Argument(help="Another run's folder.")],
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run's folder.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another run's folder.")],
     as_json: Json = False,
 ) -> None:
     """Two runs side by side: settings that differ, the first event that differs,
     their numbers.
 
-      recloop simulate --model scripted --recommender pop --name pop
-      recloop runs compare recloop-runs/2026-01-31-simulate recloop-runs/2026-01-31-pop
+      recloop simulate --model scripted --out with-ease
+      recloop simulate --model scripted --recommender pop --out with-pop
+      recloop runs compare with-ease with-pop
 
     """
     import dataclasses

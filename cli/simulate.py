@@ -14,7 +14,7 @@ from .output import CommandError, print_json
 from .output import say as tell
 
 EPILOG = """Exit codes:  0 fine,  1 nothing or everything was watched (the rehearsal shows nothing),  2 bad input,  3 paused (budget \
-spent, endpoint lost),  130 Ctrl-C; 3 and 130 print the command that goes on.
+spent, endpoint lost),  130 Ctrl-C,  143 SIGTERM; the last three print the command that goes on.
 
 Settings, modes, tables of a run: docs/simulate.md"""
 

@@ -40,7 +40,9 @@ Data: TypeAlias = Annotated[
 Columns: TypeAlias = Annotated[
     str | None,
     _flag(
-        metavar="ROLE=NAME,...", panel=WHAT, text="Which column is what: user=uid,item=movie,rating=stars,time=when."
+        metavar="ROLE=NAME,...",
+        panel=WHAT,
+        text="Which column is what: user=uid,item=movie (roles: user, item, rating, time, title, genres, year).",
     ),
 ]
 Core: TypeAlias = Annotated[

@@ -47,7 +47,10 @@ def split(
     if min_train < 0:
         raise DataError(f"min_train={min_train}", "give 0 or more")
     if how != "random" and not data.log.timed:
-        raise DataError(f"a {how} split needs times, and {data.name or 'this dataset'} has none", "use how='random'")
+        raise DataError(
+            f"a {how} split needs times, and {data.name or 'this dataset'} has none",
+            "use how='random' (--split random)",
+        )
     part = _PARTS[how](data.log, len(data.users), test, valid, seed, min_train)
     return Split(data.rows(part == _TRAIN), data.rows(part == _VALID), data.rows(part == _TEST))
 
