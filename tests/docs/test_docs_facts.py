@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 import re
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -145,6 +147,7 @@ def test_prompts_are_the_prompt_files() -> None:
     assert table["score"] == set(SCORE)
     files = {path.stem for path in (ROOT / "agents" / "prompts").glob("*.md")}
     assert files <= set(code(section_of("docs/agents.md", "Prompts")))
+    assert files == set().union(*table.values())
 
 
 def test_formulas_have_the_codes_constants() -> None:
@@ -180,10 +183,10 @@ def test_formulas_have_the_codes_constants() -> None:
     says("docs/simulate.md", f"less than {LEAST_Z} standard errors above 0")
 
 
-def test_what_may_differ_on_resume_is_what_the_digest_leaves_out() -> None:
+def test_the_digest_leaves_out_what_the_page_says() -> None:
     from recloop.simulations import VOLATILE
 
-    (sentence,) = re.findall(r"[^.]*may differ: they say how a run is carried out", prose("docs/simulate.md"))
+    (sentence,) = re.findall(r"[^.]*say how a run is carried out, not what it does", prose("docs/simulate.md"))
     assert set(code(sentence)) == VOLATILE
 
 
@@ -279,3 +282,38 @@ def test_what_is_written_to_the_log_is_what_the_architecture_says(tmp_path: Path
     assert all(always <= set(event.data) <= table["page"] for event in events if event.kind == "page")
     says("docs/simulate.md", "1 / eligible items for `random`")
     assert all(0 < row["propensity"] < 0.01 for row in shown)
+
+
+def test_a_digest_can_be_computed_by_what_the_page_says(tmp_path: Path) -> None:
+    """The recipe of docs/runs.md, followed step by step (a run without graph checkpoints)."""
+    import recloop.simulations  # noqa: F401  (registers the kind, which says what is volatile)
+    from recloop.runs import CallRecord, Event, Run
+
+    config = {"users": 2, "concurrency": 8, "name": "x"}
+    with Run.create(tmp_path / "run", kind="simulate", config=config, seed=7, hashes={"data": "00ff"}) as run:
+        for page in range(2):
+            run.calls.put(
+                CallRecord(f"k{1 - page}", "ü1", page, "react", 1, "m", "chat", {"b": [0.1], "a": "?"}, response="ja")
+            )
+            run.commit(page, [Event("page", "ü1", page, "react", {"z": 1.5, "a": None})], {"clock": {"page": page}})
+        manifest = json.loads((run.path / "manifest.json").read_text("utf-8"))
+        kept = {name: value for name, value in config.items() if name not in manifest["volatile"]["config"]}
+        asked = {"kind": "simulate", "seed": 7, "config": kept, "hashes": {"data": "00ff"}}
+        lines: list[Any] = [["run", asked]]
+        for e in run.events():
+            data = {
+                "kind": e.kind,
+                "agent": e.agent,
+                "page": e.page,
+                "node": e.node,
+                "barrier": e.barrier,
+                "data": e.data,
+            }
+            lines.append(["event", data])
+        lines += [["state", name, value] for name, value in sorted(run.states().items())]
+        fields = ("key", "agent", "page", "node", "sample", "model", "kind", "request", "status", "response")
+        calls = sorted(run.calls.all(), key=lambda call: call.key)
+        lines += [["call", {name: getattr(call, name) for name in fields}] for call in calls]
+        text = "".join(json.dumps(x, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n" for x in lines)
+        assert len(kept) == 1
+        assert hashlib.sha256(text.encode()).hexdigest() == run.digest()
