@@ -152,7 +152,9 @@ class Door:
         if sent.status == "budget":
             raise ModelConfigError(f"{self.name}: {sent.error}; give a larger budget")
         if sent.status != "ok":
-            raise ModelConfigError(f"{self.name} does not answer: {sent.error}")
+            raise ModelConfigError(
+                f"{self.name} does not answer: {sent.error}\n  is it running, and is this its address (usually ending in /v1)?"
+            )
         if record is None and self.cassette is not None:
             found = {"score": self.provider.abilities.score, "schema": self.provider.abilities.schema}
             self.cassette.put(make_record(key, CHECK, self.name, "check", {}, "ok", found, "", sent))

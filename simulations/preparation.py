@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ from ..agents.ask import World
 from ..agents.personas import Persona, build_personas, sample_users
 from ..data import Dataset, Split, load_dataset
 from ..evaluators import histogram
-from ..methods.recommenders import Recommender, open_recommender
+from ..methods.recommenders import Recommender, RecommenderError, open_recommender
+from ..methods.recommenders.load_object import load_object
 from .config import SimulateConfig, SimulateError
 from .policy import Policy
 
@@ -73,6 +73,7 @@ def _counts(values: Any, levels: list[float]) -> list[int]:
 
 def prepare(config: SimulateConfig) -> Prepared:
     """Load, split, fit, build personas. Raises `SimulateError` or the parts' own errors, each saying what to do next."""
+    actions = open_actions(config.actions)
     data = load_dataset(config.data, columns=config.columns or None, strict=config.strict, core=config.core)
     split = data.split(how=config.split, test=config.test, seed=config.seed)
     try:
@@ -91,32 +92,34 @@ def prepare(config: SimulateConfig) -> Prepared:
         refit_every=config.refit_every,
         shuffle_slots=config.shuffle_slots,
     )
-    return Prepared(config, data, split, personas, recommender, policy, _world(config, split.train))
+    return Prepared(config, data, split, personas, recommender, policy, _world(config, split.train, actions))
 
 
 def open_actions(name: str) -> ActionSet:
-    """A shipped action set by name, or one of the user's as `module:object`. Raises `SimulateError`."""
+    """A shipped action set by name, or one of the user's as `module:object` or `file.py:object`. Raises `SimulateError`."""
     if name in ACTION_SETS:
         return ACTION_SETS[name]
-    module, colon, attribute = name.partition(":")
-    if not colon:
-        raise SimulateError(f"no action set {name!r}; there are {', '.join(ACTION_SETS)}, or yours as module:object")
+    if ":" not in name:
+        raise SimulateError(
+            f"no action set {name!r}\n  there are {', '.join(ACTION_SETS)}, or yours: module:object, file.py:object"
+        )
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise SimulateError(f"cannot load the action set {name!r}: {error}") from None
+        found = load_object(name)
+    except RecommenderError as error:  # its words are true of any object
+        raise SimulateError(str(error)) from error
     if not isinstance(found, ActionSet):
-        raise SimulateError(f"{name} is a {type(found).__name__}; an ActionSet is needed (recloop.agents.ActionSet)")
+        raise SimulateError(
+            f"{name} is no action set but of type {type(found).__name__}\n  make one with recloop.agents.ActionSet"
+        )
     return found
 
 
-def _world(config: SimulateConfig, train: Dataset) -> World:
-    actions = open_actions(config.actions)
+def _world(config: SimulateConfig, train: Dataset, actions: ActionSet) -> World:
     service, noun, one = SERVICES.get(config.actions, ("a recommendation service", "items", "an item"))
     means = None
     if config.show_mean:
         if train.scale is None:
-            raise SimulateError("show_mean needs ratings, and this data set has none")
+            raise SimulateError("show_mean needs ratings, and this data set has none\n  leave --show-mean out")
         pairs = zip(train.items.ids, train.mean_rating().tolist(), strict=True)
         means = {item: mean for item, mean in pairs if mean == mean}  # NaN: an item nobody rated in training
     return World(

