@@ -1,7 +1,7 @@
 """One door to every model.
 
     opening.py      names of models -> a Door            door.py      the Door: key, record, ask, validate, repair
-    line.py         budget, turn, retries, timeout       budget.py, gate.py, keys.py, cassette.py, records.py
+    line.py         budget, turn, retries, patience      budget.py, gate.py, patience.py, keys.py, cassette.py, records.py
     answers.py      reading what came back               schemas.py, asking.py, joining.py     structured answers
     prompts.py      prompt files                         fence.py     user and item text as data
     providers/      what stands behind the door: one file per way of reaching a model

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from .budget import Budget, Spending
 from .gate import Gate
 from .keys import jitter
+from .patience import Patience
 from .prices import Price
 from .providers import base
 from .types import Status, Usage
@@ -20,6 +21,9 @@ A = TypeVar("A", base.RawAnswer, base.RawScores, None)
 
 LONGEST_WAIT = 120.0
 """Seconds. An endpoint that asks for a longer pause has, for a run, failed."""
+
+LONGEST_FIRST_WAIT = 1 / 20
+"""Of the timeout. Where an answer may take a second, waiting half of one before the next try makes no sense."""
 
 _LESSONS = 8
 """How many parameters an endpoint may turn down, one after the other, before its 400 is taken at its word."""
@@ -39,7 +43,7 @@ class Sent(Generic[A]):
 
 
 class Line:
-    """The way to one provider: budget, adaptive concurrency, bounded retries with repeatable waits, a timeout per try."""
+    """The way to one provider: budget, adaptive concurrency, bounded retries with repeatable waits, patience per try."""
 
     def __init__(
         self,
@@ -54,18 +58,25 @@ class Line:
     ) -> None:
         self.provider, self.budget, self.price = provider, budget, price
         self.concurrency = min(concurrency, provider.concurrency or concurrency)
-        self.timeout, self.attempts, self.backoff = timeout, attempts, backoff
+        self.timeout, self.attempts = timeout, attempts
+        self.backoff = min(backoff, timeout * LONGEST_FIRST_WAIT)
         self.worked = False
-        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, Gate] = WeakKeyDictionary()
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Gate, Patience]] = WeakKeyDictionary()
 
     @property
     def gate(self) -> Gate:
-        """The gate of the running event loop; a loop's turns can be handed out in that loop only."""
+        """The gate of the running event loop."""
+        return self._here()[0]
+
+    def _here(self) -> tuple[Gate, Patience]:
+        """Gate and patience of the running event loop: a loop's turns and clocks work in that loop only."""
         loop = asyncio.get_running_loop()
-        gate = self._gates.get(loop)
-        if gate is None:
-            gate = self._gates[loop] = Gate(self.concurrency)
-        return gate
+        here = self._loops.get(loop)
+        if here is None:
+            # What runs in this process takes as long as it takes, the second time too.
+            patience = Patience(self.timeout, learn=self.provider.remote)
+            here = self._loops[loop] = (Gate(self.concurrency), patience)
+        return here
 
     async def send(self, key: str, estimate: Usage, call: Callable[[], Awaitable[A]]) -> Sent[A]:
         """Make the call, with retries. Raises `Unsupported` for a schema the endpoint does not take, `NoAbility`, and
@@ -75,7 +86,7 @@ class Line:
         status, error = "transport", ""
         while True:
             actual, overloaded, reserved = Spending(), None, False
-            gate = self.gate
+            gate, patience = self._here()
             # The turn comes first: a call that only queues must not hold back money, nor outlive a limit in seconds.
             window = await gate.enter()
             began = time.monotonic()
@@ -88,7 +99,8 @@ class Line:
                 attempt += 1
                 actual = Spending(calls=1)
                 began = time.monotonic()
-                answer = await self._once(call)
+                tries = attempt - lessons
+                answer = await patience.wait(call, estimate.completion, tries, last=tries >= self.attempts)
                 used = answer.usage if answer is not None else estimate
                 paid = self._paid(used, answer.cost if answer is not None else None)
                 actual = Spending(1, used.total, paid or 0.0)
@@ -103,7 +115,9 @@ class Line:
                     paid = self._paid(used, None)
                     actual = Spending(1, used.total, paid or 0.0)
                     total, cost = _add(total, used), None if cost is None or paid is None else cost + paid
-                pause = self._pause(key, attempt - lessons, problem.retry_after)
+                # A try given up early has been waited for already, and nobody asked for patience.
+                early = isinstance(problem, base.GivenUp)
+                pause = 0.0 if early else self._pause(key, tries, problem.retry_after)
             except base.Unsupported as problem:
                 if problem.feature.startswith("json_"):
                     raise
@@ -132,13 +146,6 @@ class Line:
                 error += f" ({attempt} attempts)" if attempt > 1 else ""
                 return Sent(None, status, error, total, cost, time.monotonic() - began, attempt)
             await asyncio.sleep(pause)
-
-    async def _once(self, call: Callable[[], Awaitable[A]]) -> A:
-        try:
-            async with asyncio.timeout(self.timeout):
-                return await call()
-        except TimeoutError:
-            raise base.TimedOut(f"no answer within {self.timeout:g} s") from None
 
     def _pause(self, key: str, attempt: int, retry_after: float | None) -> float:
         """Seconds before the next try: what the endpoint asked for, else doubling; never twice the same for two calls."""

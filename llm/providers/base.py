@@ -116,6 +116,10 @@ class TimedOut(RetryableError):
     billed = True
 
 
+class GivenUp(TimedOut):
+    """No whole answer although others of its kind took far less time: the door's own doing (`patience.py`)."""
+
+
 class BadAnswer(RetryableError):
     """An answer came, but its body is not one (not JSON, no choices)."""
 
