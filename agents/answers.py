@@ -116,7 +116,8 @@ def _page(
 ) -> tuple[type[Page], dict[str, Any]]:
     """The class that reads answers with these actions and this scale, and its closed schema: made once, not once a page."""
     base = DecidedPage if with_decision else Page
-    page = create_model(base.__name__, __base__=base, choices=(dict[str, _choice(actions, scale)], ...))
+    choice: Any = _choice(actions, scale)
+    page = create_model(base.__name__, __base__=base, choices=(dict[str, choice], ...))
     return page, dict(closed_schema(page))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..llm.fence import one_line
 from ..llm.types import Outcome, Place
 from .actions import liked_from
+from .randomness import uniform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,6 +122,11 @@ class Asker(Protocol):
         self, user: Persona, slate: Slate, recalled: list[str], state: dict[str, Any], reaction: Reaction
     ) -> tuple[Decision, tuple[Failure, ...]]: ...
     async def interview(self, user: Persona, memories: list[str], state: dict[str, Any]) -> Said: ...
+
+
+def sampling_seed(seed: int, at: Place) -> int:
+    """The seed of a call's draw at this place: where the endpoint takes one, its answer is repeatable."""
+    return int(uniform(seed, "sampling", at.agent, at.page, at.node) * 2**31)
 
 
 def failure(outcome: Outcome[Any], at: Place) -> Failure:

@@ -13,10 +13,9 @@ from ..llm.schemas import Schema
 from ..llm.types import Message, Model, Outcome, Place
 from .actions import Action, Decision, Slate
 from .answers import Feeling, GoOn, Interview, PageForm, answer_keys
-from .ask import Failure, Reaction, Said, World, failure
+from .ask import Failure, Reaction, Said, World, failure, sampling_seed
 from .fatigue import tiredness_text
 from .personas import Persona
-from .randomness import uniform
 from .trait_texts import persona_text
 
 PROMPTS = Path(__file__).parent / "prompts"
@@ -57,8 +56,8 @@ class GenerateAsker:
         self.temperature = temperature
 
     async def _ask(self, messages: list[Message], schema: Schema, at: Place, room: int) -> Outcome[Any]:
-        """One structured answer of at most `room` tokens; where the endpoint takes a seed, the draw is repeatable."""
-        seed = int(uniform(self.world.seed, "sampling", at.agent, at.page, at.node) * 2**31)
+        """One structured answer of at most `room` tokens."""
+        seed = sampling_seed(self.world.seed, at)
         return await self.model.complete(
             messages, schema=schema, at=at, temperature=self.temperature, max_tokens=room, seed=seed
         )

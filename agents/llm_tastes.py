@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from ..llm.fence import fence, one_line
 from ..llm.prompts import Prompt
 from ..llm.types import Model, Place
-from .ask import failure
+from .ask import failure, sampling_seed
 from .personas import Persona
 from .randomness import shuffled
 
@@ -77,7 +77,8 @@ async def llm_tastes(
         titles=fence("\n".join(lines), "titles", longest=8000), scale=scale
     )
     at = Place(persona.user, -1, NODE)
-    outcome = await model.complete(messages, schema=Tastes, at=at, temperature=0.2, max_tokens=max_tokens)
+    draw = sampling_seed(seed, at)
+    outcome = await model.complete(messages, schema=Tastes, at=at, temperature=0.2, max_tokens=max_tokens, seed=draw)
     if not outcome.ok or not isinstance(outcome.value, Tastes):
         failure(outcome, at)  # raises where the budget is at its end: a resumed run must ask, not fall back
         return persona.model_copy(

@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 
 from .actions import Slate
 from .personas import Persona
+from .satisfaction import START
 
 
 class UserState(TypedDict, total=False):
@@ -29,10 +30,6 @@ class UserState(TypedDict, total=False):
     left: bool
 
 
-START_SATISFACTION = 5.5
-"""The middle of 1 to 10: nobody has an opinion before the first page."""
-
-
 def new_state(persona: Persona) -> UserState:
     """A user who has not seen anything yet."""
     return {
@@ -41,7 +38,7 @@ def new_state(persona: Persona) -> UserState:
         "slate": {},
         "record": {},
         "memory": {},
-        "satisfaction": START_SATISFACTION,
+        "satisfaction": START,
         "watched": 0,
         "bad_pages": 0,
         "left": False,

@@ -16,7 +16,6 @@ from .fatigue import fatigue_at
 from .memory import Memory
 from .personas import Persona
 from .satisfaction import next_satisfaction
-from .user_state import START_SATISFACTION
 
 GIVE_UP_AFTER = 3
 """Pages in a row without a usable answer after which a user is taken out, so that a broken model does not browse for ever."""
@@ -100,9 +99,7 @@ async def reflect(state: Mapping[str, Any], context: UserContext) -> dict[str, A
     """When enough has gathered, turn it into one sentence of feeling (emotional memory) and update satisfaction."""
     record, page = dict(state["record"]), state["page"]
     memory, reaction = _memory(state, context), _reaction(state["record"])
-    satisfaction = next_satisfaction(
-        state.get("satisfaction", START_SATISFACTION), reaction.actions, context.world, context.persona
-    )
+    satisfaction = next_satisfaction(state["satisfaction"], reaction.actions, context.world, context.persona)
     if reaction.actions and memory.reflection_due():
         recalled = _on_mind(memory, record, page)
         said = await context.asker.reflect(context.persona, recalled, {**state, "satisfaction": satisfaction}, reaction)

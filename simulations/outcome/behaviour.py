@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ...agents.satisfaction import START
 from ...agents.trait_texts import TRAIT_NAMES
-from ...agents.user_state import START_SATISFACTION
 from ...evaluators import proportion
 from .facts import Facts
 from .numbers import LEAST_HITS, Baseline, Row, known, mean_row, ratio_interval, share_row
@@ -195,7 +195,7 @@ def satisfaction_rows(facts: Facts) -> list[Row]:
     behaved = last_satisfaction(facts)
     both = ~np.isnan(said) & ~np.isnan(behaved)
     beside = float(behaved[both].mean()) if both.any() else None
-    middle = Baseline(START_SATISFACTION, "the middle of 1 to 10")
+    middle = Baseline(START, "the middle of 1 to 10")
     by_code = facts.interview_sources == ("code",)
     return [
         mean_row(

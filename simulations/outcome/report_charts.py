@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...agents.user_state import START_SATISFACTION
+from ...agents.satisfaction import START
 from .charts import Chart, Series, bars, empty, line, percent, plain, rows
 from .ratings import REAL, SIMULATED
 from .shapes import Point, Shares
@@ -68,7 +68,7 @@ def chart_satisfaction(summary: Summary) -> Chart:
     return line(
         "satisfaction", "Satisfaction after each page", [p.label for p in points], _series("mean", points),
         x="page", y="satisfaction, 1 to 10", span=(1, 10), note=f"users still there: {ns}; whiskers: 95 %",
-        reference=(START_SATISFACTION, f"middle of the scale: {START_SATISFACTION:g}"),
+        reference=(START, f"middle of the scale: {START:g}"),
         why_empty="no decision carries a satisfaction",
     )  # fmt: skip
 

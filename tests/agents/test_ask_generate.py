@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from recloop.agents import ActionSet, ActionSpec, BudgetReached, GenerateAsker, Memory, Slate, action_set
@@ -213,6 +213,7 @@ def test_a_rating_that_is_no_level_does_not_fit(rating: Any) -> None:
 @given(st.floats(-3, 3), st.floats(0.5, 40), st.integers(MAX_LEVELS, 400), st.floats(0, 1))
 def test_on_a_fine_scale_the_nearest_level_counts(low: float, span: float, steps: int, place: float) -> None:
     scale = RatingScale(round(low, 3), round(low + span, 3), round(span / steps, 4))
+    assume(len(scale.levels) > MAX_LEVELS)
     said = round(scale.low + place * (scale.high - scale.low), 6)
     nearest = min(scale.levels, key=lambda level: abs(level - said))
     assert abs(rated(scale, said) - said) <= abs(nearest - said) + 2e-6
@@ -314,12 +315,15 @@ async def test_a_failed_page_changes_nothing_but_counts(fake_llm: Any, plan: Any
     async with open_model(f"{llm.base_url}#m") as door:
         visit = Visit(GenerateAsker(door, world(), plan=plan))
         before = (await visit.pages(2))[-1]
+        due = {**before["memory"], "gathered": 9, "strongest": 8}  # even a reflection that is due has to wait
+        await visit.graph.aupdate_state(visit.config, {"memory": due}, as_node="page")
         llm.configure(errors="empty=1")
         asked = llm.stats()["requests"]
         after = await visit.page(slate(2))
         assert llm.stats()["requests"] == asked + 2  # the question and its repair: a page unread decides nothing
     texts = [[r[0], *r[2:5]] for r in before["memory"]["records"]]
     assert [[r[0], *r[2:5]] for r in after["memory"]["records"]] == texts
+    assert after["memory"]["gathered"] == 9
     assert (after["satisfaction"], after["watched"]) == (before["satisfaction"], before["watched"])
     assert (before["bad_pages"], after["bad_pages"]) == (0, 1)
     assert not after["left"]
@@ -470,6 +474,8 @@ async def test_hostile_text_stays_data_inside_its_fence_and_adds_no_item(plan: s
     for state in states:
         assert {a["item"] for a in state["record"]["actions"]} == {e["item"] for e in state["record"]["exposures"]}
         assert len(json.dumps(state)) < 20_000
+        assert all(one_line(record[2], 5000) == record[2] for record in state["memory"]["records"])
+        assert all(one_line(a["feeling"]) == a["feeling"] for a in state["record"]["actions"])
 
 
 def assert_fenced(text: str) -> None:
