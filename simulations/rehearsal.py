@@ -24,7 +24,7 @@ from ..agents.llm_tastes import llm_tastes
 from ..agents.personas import Persona, build_personas
 from ..agents.scripted import ScriptedConfig, ScriptedPopulation
 from ..llm import Budget, Door, ModelConfigError, Prompt, open_model
-from ..runs import DiskFull, Event, Run, check_vacant, new_run_path
+from ..runs import DiskFull, Event, Manifest, Run, check_vacant, new_run_path
 from .calibrate import NODE as CALIBRATE
 from .calibrate import calibrate
 from .config import SimulateConfig, SimulateError, checked
@@ -33,6 +33,7 @@ from .population import Mind, OtherPast, PageRecord, Population
 from .preparation import Prepared, prepare
 from .progress import Progress, Silent
 from .settling import all_settled
+from .shared import Shared
 from .tables import KIND
 
 PLUMBING = "plumbing-grade model: results show the machinery, not people"
@@ -50,22 +51,24 @@ async def simulate(
     progress: Progress | None = None,
     api_key: str | None = None,
     population: type[Population] = Population,
+    shared: Shared | None = None,
 ) -> Path:
     """Rehearse from the beginning; returns the run folder. Raises before any agent moves for what cannot work.
 
     A budget that runs out, a lost endpoint and a cancelled task leave the run paused; `resume` goes on from there.
     `population`: your own subclass of the Mesa model; pass it to `resume` and `replay` as well.
+    `shared`: what other rehearsals of this process have made already, and their common budget.
     """
     progress = progress or Silent()
     path = out if out is not None else new_run_path(Path("recloop-runs"), config.name)
     check_vacant(path)
     progress.note(f"preparing {config.data} and {config.recommender}")
-    prepared = await _ready(config)
-    async with _door(config, api_key=api_key) as door:
+    async with _door(config, api_key=api_key, shared=shared) as door:
         prompts = prompts_of(config, mode_of(config, door))
+        prepared = await _ready(config, shared)
         if door is not None:
             await door.check()
-            _can_play(config, door)
+            can_play(config, door)
         notes = [PLUMBING] if door is not None and door.abilities.plumbing_grade else []
         if door is not None and not door.abilities.deterministic:
             notes.append("the provider is not deterministic: a new run may differ; a replay of this one does not")
@@ -93,6 +96,7 @@ async def resume(
     progress: Progress | None = None,
     api_key: str | None = None,
     population: type[Population] = Population,
+    shared: Shared | None = None,
 ) -> Path:
     """Go on from the last page barrier. Recorded calls are not repeated; a finished run is returned as it is.
 
@@ -100,18 +104,17 @@ async def resume(
     or what was shown has changed; the run then stays as it was.
     """
     progress = progress or Silent()
-    with Run.open(path) as run:
-        if run.status == "finished":
-            return path
+    if Manifest.read(path).status == "finished":
+        return path
     with Run.open(path, write=True) as run:
         if run.status == "running":  # and nobody holds its lock
             run.set_status("paused", "killed")
         given = {"budget": budget, "concurrency": concurrency, "base_url": base_url}
         changes = {name: value for name, value in given.items() if value is not None}
         config = checked({**run.manifest.config, **changes})
-        prepared = await _ready(config)
-        async with _door(config, api_key=api_key, run=run) as door:
+        async with _door(config, api_key=api_key, run=run, shared=shared) as door:
             prompts = prompts_of(config, mode_of(config, door))
+            prepared = await _ready(config, shared)
             _same(run, prepared, prompts)
             if changes:
                 run.revise(changes, "resumed with " + ", ".join(f"{k}={v}" for k, v in changes.items()))
@@ -152,9 +155,9 @@ async def replay(
                 return old.digest(), new.digest()
 
 
-async def _ready(config: SimulateConfig) -> Prepared:
+async def _ready(config: SimulateConfig, shared: Shared | None = None) -> Prepared:
     """`prepare`, and everybody's first ranking: what is wrong with a recommender shows before anything is paid or written."""
-    prepared = prepare(config)
+    prepared = prepare(config, shared)
     await prepared.policy.open()
     return prepared
 
@@ -176,13 +179,16 @@ async def _door(
     run: Run | None = None,
     cassette: Any = None,
     replay_only: bool = False,
+    shared: Shared | None = None,
 ) -> AsyncIterator[Door | None]:
-    """The door to the model, closed at the end; None for scripted users. What a resumed `run` has spent counts."""
+    """The door to the model, closed at the end; None for scripted users. What a resumed `run` has spent counts, unless
+    the budget is one that it shares: that one knows."""
     if config.scripted:
         yield None
         return
-    budget = Budget.parse(config.budget) if config.budget else None
-    if budget is not None and run is not None:
+    common = None if shared is None else shared.budget
+    budget = common or (Budget.parse(config.budget) if config.budget else None)
+    if budget is not None and budget is not common and run is not None:
         spent = run.calls.totals()
         tokens = spent.prompt_tokens + spent.completion_tokens
         budget.resume({"spent": {"calls": spent.attempts, "tokens": tokens, "usd": spent.cost, "seconds": 0.0}})
@@ -202,7 +208,7 @@ async def _door(
         await door.close()
 
 
-def _can_play(config: SimulateConfig, door: Door) -> None:
+def can_play(config: SimulateConfig, door: Door) -> None:
     """Raises `SimulateError` where the model (checked) has not what the mode needs."""
     if mode_of(config, door) == "score" and not door.abilities.score:
         raise SimulateError(
