@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
+from ..runs.records import CallRecord
 from .answers import Reading, read
 from .asking import REPAIR_SAMPLE, repair, with_schema_in_words
 from .cassette import Cassette
-from .errors import ModelConfigError
+from .errors import BudgetError, ModelConfigError
 from .joining import gathered, joined
 from .keys import call_key, canonical
-from .line import Line, Sent
+from .line import Line, Sent, Tally
 from .providers import base
 from .records import answer_from, answer_to, diverged, make_record, scores_from, scores_to
 from .schemas import Schema, closed_schema
@@ -49,6 +50,7 @@ class Door:
         self._takes = {"json_schema": self.provider.abilities.schema, "json_object": True}
         self._not_for: set[str] = set()
         self._remembered: dict[str, Any] | None = None
+        self._checked: CallRecord | None = None
 
     @property
     def name(self) -> str:
@@ -144,21 +146,30 @@ class Door:
             if not self.provider.remote:  # loading a model is no call: neither charged nor cut at the call's timeout
                 await self.provider.check()
                 return
-            sent = await self.line.send(key, Usage(12, 1, True), self.provider.check)
+            sent = await self.line.send(key, Usage(12, 1, True), self.provider.check, self.line.tally())
         except ModelConfigError:
             raise
         except base.ProviderError as problem:
             raise ModelConfigError(f"{self.name}: {problem}") from None
         if sent.status == "budget":
-            raise ModelConfigError(f"{self.name}: {sent.error}; give a larger budget")
+            raise BudgetError(f"{self.name}: {sent.error}; give a larger budget")
         if sent.status != "ok":
             raise ModelConfigError(
                 f"{self.name} does not answer: {sent.error}\n  is it running, and is this its address (usually ending in /v1)?"
             )
-        if record is None and self.cassette is not None:
+        if record is None:
             found = {"score": self.provider.abilities.score, "schema": self.provider.abilities.schema}
-            self.cassette.put(make_record(key, CHECK, self.name, "check", {}, "ok", found, "", sent))
+            self._checked = make_record(key, CHECK, self.name, "check", {}, "ok", found, "", sent)
+            if self.cassette is not None:
+                self.record_in(self.cassette)
         self._remembered = None
+
+    def record_in(self, cassette: Cassette) -> None:
+        """From now on calls are kept there, and so is a check that was made before there was a place for it."""
+        self.cassette = cassette
+        if self._checked is not None:
+            cassette.put(self._checked)
+            self._checked = None
 
     async def close(self) -> None:
         await self.provider.close()
@@ -177,7 +188,7 @@ class Door:
             "chat",
             asked,
             at,
-            lambda key: self._send_chat(key, request),
+            lambda key, tallies: self._send_chat(key, request, tallies),
             lambda raw: read(raw, schema),
             answer_from,
             answer_to,
@@ -195,7 +206,13 @@ class Door:
             "whole": request.whole,
         }
         settled = await self._settle(
-            "score", asked, at, lambda key: self._send_score(key, request), _read_scores, scores_from, scores_to
+            "score",
+            asked,
+            at,
+            lambda key, tallies: self._send_score(key, request, tallies),
+            _read_scores,
+            scores_from,
+            scores_to,
         )
         return settled.outcome
 
@@ -204,7 +221,7 @@ class Door:
         kind: str,
         asked: dict[str, Any],
         at: Place,
-        send: Callable[[str], Coroutine[Any, Any, Sent[A]]],
+        send: Callable[[str, list[Tally]], Coroutine[Any, Any, Sent[A]]],
         judge: Callable[[A], Reading],
         load: Callable[[Any], A],
         dump: Callable[[A], dict[str, Any]],
@@ -221,7 +238,14 @@ class Door:
             return _Settled(key, reading, _outcome(reading, raw, attempts=record.attempts, **spent), raw)
         if self.replay_only:
             raise diverged(self.cassette, at, self.name, kind, asked)
-        sent = await send(key)
+        tallies: list[Tally] = []
+        try:
+            sent = await send(key, tallies)
+        except asyncio.CancelledError:
+            cut = [tally.sent(None, "transport", "cut off") for tally in tallies if tally.attempts]
+            if cut:  # the endpoint may bill it, so it stays on the account; a resumed run makes it again
+                self._keep(key, at, kind, asked, "transport", None, "cut off", gathered(cut))
+            raise
         spent = {
             "usage": sent.usage,
             "cost": sent.cost,
@@ -231,7 +255,9 @@ class Door:
             "keys": (key,),
         }
         if sent.answer is None:
-            self._keep(key, at, kind, asked, sent.status, None, sent.error, sent)
+            if sent.attempts:  # also where the budget then refused another try; without any, no call was made
+                final = "transport" if sent.status == "budget" else sent.status
+                self._keep(key, at, kind, asked, final, None, sent.error, sent)
             return _Settled(key, None, Outcome(sent.status, error=sent.error, **spent))
         reading = judge(sent.answer)
         self._keep(key, at, kind, asked, reading.status, dump(sent.answer), reading.error, sent)
@@ -248,10 +274,10 @@ class Door:
         error: str,
         sent: Any,
     ) -> None:
-        if self.cassette is not None and status != "budget":  # such a call was not made
+        if self.cassette is not None:
             self.cassette.put(make_record(key, at, self.name, kind, asked, status, response, error, sent))
 
-    async def _send_chat(self, key: str, request: base.ChatRequest) -> Sent[base.RawAnswer]:
+    async def _send_chat(self, key: str, request: base.ChatRequest, tallies: list[Tally]) -> Sent[base.RawAnswer]:
         """Ask with the schema as the endpoint takes it: by JSON schema, else in words with or without a JSON mode."""
         prompt_bytes = sum(
             len(str(message.get("content") or "").encode("utf-8", "replace")) + 24 for message in request.messages
@@ -260,12 +286,14 @@ class Door:
             prompt_bytes += len(canonical([request.json_schema, list(request.tools)]))
         estimate = Usage(-(-prompt_bytes // 3), request.max_tokens, True)
         name = canonical(request.json_schema) if request.json_schema is not None else ""
+        tally = self.line.tally()
+        tallies.append(tally)
         while True:
             shaped = request
             if request.json_schema is not None and not (self._takes["json_schema"] and name not in self._not_for):
                 shaped = with_schema_in_words(request, self._takes["json_object"])
             try:
-                return await self.line.send(key, estimate, partial(self.provider.chat, shaped))
+                return await self.line.send(key, estimate, partial(self.provider.chat, shaped), tally)
             except base.Unsupported as problem:
                 if problem.here and shaped.json_schema is not None:
                     self._not_for.add(name)
@@ -274,9 +302,9 @@ class Door:
                 elif shaped.json_object:
                     self._takes["json_object"] = False
                 else:
-                    return Sent(None, "transport", str(problem))
+                    return tally.sent(None, "transport", str(problem))
 
-    async def _send_score(self, key: str, request: base.ScoreRequest) -> Sent[base.RawScores]:
+    async def _send_score(self, key: str, request: base.ScoreRequest, tallies: list[Tally]) -> Sent[base.RawScores]:
         def estimate(part: base.ScoreRequest) -> Usage:
             texts = [
                 part.prompt,
@@ -284,14 +312,14 @@ class Door:
             ]
             return Usage(sum(len(text.encode("utf-8", "replace")) + 12 for text in texts) // 3 + 1, 1, True)
 
+        async def one(name: str, part: base.ScoreRequest) -> Sent[base.RawScores]:
+            tallies.append(tally := self.line.tally())
+            return await self.line.send(name, estimate(part), lambda: self.provider.score(part), tally)
+
         if not self.provider.splits_score:
-            return await self.line.send(key, estimate(request), lambda: self.provider.score(request))
-
-        async def one(number: int, part: base.ScoreRequest) -> Sent[base.RawScores]:
-            return await self.line.send(f"{key}/{number}", estimate(part), lambda: self.provider.score(part))
-
+            return await one(key, request)
         parts = [replace(request, questions=(question,)) for question in request.questions]
-        tasks = [asyncio.ensure_future(one(number, part)) for number, part in enumerate(parts)]
+        tasks = [asyncio.ensure_future(one(f"{key}/{number}", part)) for number, part in enumerate(parts)]
         try:
             sent = await asyncio.gather(*tasks)
         finally:

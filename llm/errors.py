@@ -13,7 +13,8 @@ class ModelConfigError(Exception):
 
 
 class BudgetError(ModelConfigError):
-    """A budget that cannot be kept: a limit that is no number, or dollars for a model whose price is unknown."""
+    """A budget that cannot be kept: a limit that is no number, dollars for a model whose price is unknown, nothing left for
+    the first call."""
 
 
 class ReplayDiverged(Exception):

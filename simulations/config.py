@@ -123,7 +123,7 @@ VOLATILE = frozenset({"concurrency", "budget", "timeout", "name", "base_url"})
 
 def load_config(path: Path | None, overrides: Mapping[str, Any]) -> SimulateConfig:
     """The TOML file's values under the given flags. Raises `SimulateError` naming each setting that is wrong."""
-    values = {} if path is None else _read(path)
+    values = {} if path is None else settings_in(read_toml(path), path)
     return checked({**values, **overrides})
 
 
@@ -132,16 +132,16 @@ def checked(values: Mapping[str, Any]) -> SimulateConfig:
     try:
         return SimulateConfig(**values)
     except ValidationError as error:
-        lines = "\n  ".join(map(_words, error.errors()))
+        lines = "\n  ".join(map(in_words, error.errors()))
         raise SimulateError(
             f"the settings do not hold\n  {lines}\n  `recloop simulate --help` explains every setting"
         ) from None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The settings in a TOML file: all of it, or its table [simulate] and then nothing beside that."""
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file of settings holds. Raises `SimulateError` naming the file."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SimulateError(f"no such file: {path}\n  give a TOML file of settings, or flags alone") from None
     except UnicodeDecodeError as error:
@@ -150,6 +150,10 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise SimulateError(f"{path} is not valid TOML: {error}\n  a setting is a line like  users = 100") from None
+
+
+def settings_in(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The settings of a file: all that it holds, or its table [simulate] and then nothing beside that."""
     inner = values.pop("simulate", None)
     if inner is None:
         return values
@@ -161,7 +165,7 @@ def _read(path: Path) -> dict[str, Any]:
     return inner
 
 
-def _words(error: ErrorDetails) -> str:
+def in_words(error: ErrorDetails) -> str:
     """One wrong setting in words: its name, what it should be, what it is."""
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":

@@ -10,6 +10,7 @@ from ..agents.ask_score import ScoreReader
 from ..llm import open_model
 from .config import SimulateConfig
 from .preparation import Prepared, prepare
+from .shared import Shared
 
 CHOICE_TOKENS, DECISION_TOKENS, SENTENCE_TOKENS = 45, 60, 40
 """Completion tokens of one item's choice, of a decision, of a sentence: typical of the answers our schemas ask for."""
@@ -46,11 +47,11 @@ class Forecast:
         ]
 
 
-async def forecast(config: SimulateConfig) -> Forecast:
+async def forecast(config: SimulateConfig, shared: Shared | None = None) -> Forecast:
     """Render the first page's prompts of every user and count; no model is called."""
     from .rehearsal import mode_of, prompts_of
 
-    prepared = prepare(config)
+    prepared = prepare(config, shared)
     n, pages = len(prepared.personas), config.pages
     if config.scripted:
         return Forecast("scripted", "scripted", n, pages, 0, 0, 0, 0.0)

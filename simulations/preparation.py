@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..agents.actions import ACTION_SETS, ActionSet
 from ..agents.ask import World
-from ..agents.personas import Persona, build_personas, sample_users
-from ..data import Dataset, Split, load_dataset
+from ..agents.personas import Persona
+from ..data import Dataset, Split
 from ..evaluators import histogram
-from ..methods.recommenders import Recommender, RecommenderError, open_recommender
+from ..methods.recommenders import Recommender, RecommenderError
 from ..methods.recommenders.load_object import load_object
 from .config import SimulateConfig, SimulateError
 from .policy import Policy
+from .shared import Shared
 
 SERVICES = {
     "films": ("a film recommendation service", "films", "a film"),
@@ -71,21 +72,19 @@ def _counts(values: Any, levels: list[float]) -> list[int]:
     return [int(n) for n in histogram(values, levels)] if levels else []
 
 
-def prepare(config: SimulateConfig) -> Prepared:
-    """Load, split, fit, build personas. Raises `SimulateError` or the parts' own errors, each saying what to do next."""
+def prepare(config: SimulateConfig, shared: Shared | None = None) -> Prepared:
+    """Load, split, fit, build personas. Raises `SimulateError` or the parts' own errors, each saying what to do next.
+
+    `shared`: what other rehearsals of this process have made already.
+    """
+    shared = shared or Shared()
     actions = open_actions(config.actions)
-    data = load_dataset(config.data, columns=config.columns or None, strict=config.strict, core=config.core)
-    split = data.split(how=config.split, test=config.test, seed=config.seed)
-    try:
-        users = sample_users(split.train, config.users, config.seed)
-    except ValueError as error:  # too few users with enough history
-        raise SimulateError(f"{data.name}: {error}") from None
-    personas = build_personas(split.train, users)
-    recommender = open_recommender(config.recommender, seed=config.seed).fit(split.train)
+    data, split, personas = shared.data(config), shared.split(config), shared.personas(config)
+    recommender = shared.recommender(config)
     policy = Policy(
         recommender,
         split.train,
-        users,
+        [persona.user for persona in personas],
         page_size=config.page_size,
         pages=config.pages,
         seed=config.seed,
