@@ -15,7 +15,7 @@ _QUANTILES = {"min": 0.0, "25%": 0.25, "median": 0.5, "75%": 0.75, "max": 1.0}
 
 
 def describe(data: Dataset) -> dict[str, Any]:
-    """A JSON-ready summary: sizes, density, ratings, time span, rows per user and item, genres, licence, warnings.
+    """A JSON-ready summary: sizes, density, ratings, time span, rows per user and item, genres, licence, warnings, problems.
 
     `ratings` maps each rating seen to its count (at most 50; a finer scale is put into 20 equal bins, named by their
     lower end) and is empty for implicit feedback; `genres` has the ten with most interactions, with their counts.
@@ -42,6 +42,7 @@ def describe(data: Dataset) -> dict[str, Any]:
         "rows_read": data.report.rows,
         "rows_skipped": data.report.skipped,
         "warnings": list(data.report.warnings),
+        "problems": [str(problem) for problem in data.report.problems],
         "notes": list(data.report.notes),
     }
 

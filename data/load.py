@@ -24,6 +24,10 @@ from .shelf import find_dataset
 from .titles import excerpt
 
 
+_KNOWN_COLUMNS = ("embedded", "movielens")
+"""Layouts that leave no column to be named."""
+
+
 def load_dataset(
     name_or_path: str | os.PathLike[str] = "movietweetings",
     *,
@@ -56,9 +60,11 @@ def load_dataset(
         raise DataError(
             f"no item table at {excerpt(str(item_path), 200)}", "give the path of a CSV, TSV or Parquet file"
         )
-    layout = _layout(path)
+    layout, mapping = _layout(path), checked_mapping(columns)
+    if mapping and layout.NAME in _KNOWN_COLUMNS:
+        raise DataError(f"the columns of {excerpt(str(name_or_path), 200)} are known", "leave columns (--columns) out")
     try:
-        pieces = layout.read(path, Request(checked_mapping(columns), item_path, feedback))
+        pieces = layout.read(path, Request(mapping, item_path, feedback))
         return _assemble(pieces, layout.NAME, path, feedback, asked_scale, strict, core)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}", "check the path and its permissions") from None

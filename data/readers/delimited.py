@@ -68,6 +68,11 @@ def sniff(text: Text) -> Dialect:
     lines = _first_lines(text, 30)
     if not lines:
         raise DataError(f"{text.file} is empty", "give a table with a header line and one interaction per line")
+    if "\0" in lines[0]:
+        raise DataError(
+            f"{text.file} is no text: its first line holds zero bytes",
+            "give a CSV, TSV or Parquet file; save UTF-16 text without a byte order mark as UTF-8",
+        )
     best: tuple[float, int, str, list[str]] = (0.0, 0, "", [])
     for place, delimiter in enumerate(",\t;| "):
         rows = [_fields(line, delimiter, True) for line in lines]

@@ -71,7 +71,7 @@ def claims(path: Path) -> bool:
 
 
 def read(path: Path, request: Request) -> Pieces:
-    """Read a MovieLens folder; `request.columns` has no say, its columns are known."""
+    """Read a MovieLens folder, whose columns are known."""
     return _KINDS[_kind(path)](path, request)
 
 
