@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from .budget import Budget, Spending
@@ -25,6 +25,9 @@ LONGEST_WAIT = 120.0
 LONGEST_FIRST_WAIT = 1 / 20
 """Of the timeout. Where an answer may take a second, waiting half of one before the next try makes no sense."""
 
+BYTES_PER_TOKEN = 3
+"""Of a prompt, in estimates: fewer than in most English text, so that a charge by estimate is rather too high."""
+
 _LESSONS = 8
 """How many parameters an endpoint may turn down, one after the other, before its 400 is taken at its word."""
 
@@ -40,6 +43,24 @@ class Sent(Generic[A]):
     cost: float | None = None
     latency: float = 0.0
     attempts: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the tries of one call have taken so far, and how the last one failed. `lessons` counts those that the
+    endpoint turned down for a part of the request that is left out from then on."""
+
+    cost: float | None
+    usage: Usage = field(default_factory=Usage)
+    attempts: int = 0
+    lessons: int = 0
+    status: Status = "transport"
+    error: str = ""
+    began: float = 0.0
+
+    def sent(self, answer: Any = None, status: Status = "ok", error: str = "") -> Sent[Any]:
+        latency = time.monotonic() - self.began if self.attempts else 0.0
+        return Sent(answer, status, error, self.usage, self.cost, latency, self.attempts)
 
 
 class Line:
@@ -61,6 +82,7 @@ class Line:
         self.timeout, self.attempts = timeout, attempts
         self.backoff = min(backoff, timeout * LONGEST_FIRST_WAIT)
         self.worked = False
+        self._wrong: tuple[float, str] | None = None
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Gate, Patience]] = WeakKeyDictionary()
 
     @property
@@ -78,73 +100,74 @@ class Line:
             here = self._loops[loop] = (Gate(self.concurrency), patience)
         return here
 
-    async def send(self, key: str, estimate: Usage, call: Callable[[], Awaitable[A]]) -> Sent[A]:
-        """Make the call, with retries. Raises `Unsupported` for a schema the endpoint does not take, `NoAbility`, and
-        `ConfigProblem` while nothing has worked yet; every other failure is in the result."""
-        most = self._spending(estimate)
-        total, cost, attempt, lessons = Usage(), 0.0 if self._priced() else None, 0, 0
-        status, error = "transport", ""
+    def tally(self) -> Tally:
+        """A clean sheet for one call."""
+        return Tally(0.0 if self._priced() else None)
+
+    async def send(self, key: str, estimate: Usage, call: Callable[[], Awaitable[A]], tally: Tally) -> Sent[A]:
+        """Make the call, with retries; `tally` says what it took, also when it is cancelled. Raises `Unsupported` for a
+        schema the endpoint does not take, `NoAbility`, and `ConfigProblem` while nothing has worked yet; every other
+        failure is in the result."""
+        most = self._most(estimate)
         while True:
-            actual, overloaded, reserved = Spending(), None, False
             gate, patience = self._here()
+            actual, overloaded, reserved, tries = Spending(), None, False, 0
+            queued = time.monotonic()
             # The turn comes first: a call that only queues must not hold back money, nor outlive a limit in seconds.
             window = await gate.enter()
-            began = time.monotonic()
             try:
+                if self._wrong is not None and self._wrong[0] >= queued:  # found while this call was waiting
+                    raise base.ConfigProblem(self._wrong[1])
                 refusal = await self.budget.reserve(most) if self.budget else ""
                 if refusal:
-                    error = f"{refusal}; before it: {error}" if error else refusal
-                    return Sent(None, "budget", error, total, cost, 0.0, attempt)
+                    return tally.sent(
+                        None, "budget", f"{refusal}; before it: {tally.error}" if tally.error else refusal
+                    )
                 reserved = True
-                attempt += 1
+                tally.began = tally.began or time.monotonic()
+                tally.attempts += 1
                 actual = Spending(calls=1)
-                began = time.monotonic()
-                tries = attempt - lessons
+                tries = tally.attempts - tally.lessons
                 answer = await patience.wait(call, estimate.completion, tries, last=tries >= self.attempts)
-                used = answer.usage if answer is not None else estimate
-                paid = self._paid(used, answer.cost if answer is not None else None)
-                actual = Spending(1, used.total, paid or 0.0)
-                total, cost = _add(total, used), None if cost is None or paid is None else cost + paid
+                actual = self._charge(tally, *((answer.usage, answer.cost) if answer is not None else (estimate, None)))
                 overloaded, self.worked = False, True
-                return Sent(answer, "ok", "", total, cost, time.monotonic() - began, attempt)
+                return tally.sent(answer)
             except base.RetryableError as problem:
-                status = "timeout" if isinstance(problem, base.TimedOut) else "transport"
-                error, overloaded = str(problem), problem.slow_down or None
+                tally.status = "timeout" if isinstance(problem, base.TimedOut) else "transport"
+                tally.error, overloaded = str(problem), problem.slow_down or None
                 if problem.billed:
-                    used = Usage(prompt=estimate.prompt, estimated=True)
-                    paid = self._paid(used, None)
-                    actual = Spending(1, used.total, paid or 0.0)
-                    total, cost = _add(total, used), None if cost is None or paid is None else cost + paid
+                    actual = self._charge(tally, Usage(prompt=estimate.prompt, estimated=True))
                 # A try given up early has been waited for already, and nobody asked for patience.
                 early = isinstance(problem, base.GivenUp)
                 pause = 0.0 if early else self._pause(key, tries, problem.retry_after)
             except base.Unsupported as problem:
+                tally.lessons += 1
                 if problem.feature.startswith("json_"):
                     raise
-                lessons += 1
-                if lessons > _LESSONS:
-                    return Sent(None, "transport", str(problem), total, cost, 0.0, attempt)
+                if tally.lessons > _LESSONS:
+                    return tally.sent(None, "transport", str(problem))
                 continue
             except base.NoAbility:
                 raise
             except base.ConfigProblem as problem:
                 if not self.worked:
+                    self._wrong = (time.monotonic(), str(problem))
                     raise
-                return Sent(None, "transport", str(problem), total, cost, time.monotonic() - began, attempt)
+                return tally.sent(None, "transport", str(problem))
             except (base.Refused, base.Rejected) as problem:
                 status = "refusal" if isinstance(problem, base.Refused) else "transport"
-                return Sent(None, status, str(problem), total, cost, time.monotonic() - began, attempt)
+                return tally.sent(None, status, str(problem))
             except asyncio.CancelledError:
                 if reserved:  # it was on its way: the endpoint may bill it
-                    actual = Spending(1, estimate.prompt, self._paid(Usage(prompt=estimate.prompt), None) or 0.0)
+                    actual = self._charge(tally, Usage(prompt=estimate.prompt, estimated=True))
                 raise
             finally:
                 if self.budget and reserved:
                     self.budget.settle(most, actual)
                 gate.leave(window, overloaded)
-            if attempt - lessons >= self.attempts or pause > LONGEST_WAIT:
-                error += f" ({attempt} attempts)" if attempt > 1 else ""
-                return Sent(None, status, error, total, cost, time.monotonic() - began, attempt)
+            if tries >= self.attempts or pause > LONGEST_WAIT:
+                more = f" ({tally.attempts} attempts)" if tally.attempts > 1 else ""
+                return tally.sent(None, tally.status, tally.error + more)
             await asyncio.sleep(pause)
 
     def _pause(self, key: str, attempt: int, retry_after: float | None) -> float:
@@ -165,8 +188,17 @@ class Line:
         price = self.price()
         return price.of(usage) if price else None
 
-    def _spending(self, estimate: Usage) -> Spending:
-        return Spending(1, estimate.total, self._paid(estimate, None) or 0.0)
+    def _most(self, estimate: Usage) -> Spending:
+        """The most that one try can cost: no tokenizer makes more tokens of a prompt than it has bytes."""
+        most = Usage(BYTES_PER_TOKEN * estimate.prompt, estimate.completion)
+        return Spending(1, most.total, self._paid(most, None) or 0.0)
+
+    def _charge(self, tally: Tally, used: Usage, stated: float | None = None) -> Spending:
+        """Note what one try took; returns it as the budget counts it."""
+        paid = self._paid(used, stated)
+        tally.usage = _add(tally.usage, used)
+        tally.cost = None if tally.cost is None or paid is None else tally.cost + paid
+        return Spending(1, used.total, paid or 0.0)
 
 
 def _add(left: Usage, right: Usage) -> Usage:

@@ -31,7 +31,8 @@ _INSERT = (
 
 @dataclass(frozen=True, slots=True)
 class CallTotals:
-    """What the recorded calls took together. `cost` in US dollars over calls of known price; `unpriced` counts the rest."""
+    """What the recorded calls took together. `cost` in US dollars over calls of known price; `unpriced` counts the rest.
+    `latency` is a sum; `seconds` is the wall time in which at least one call was under way."""
 
     calls: int = 0
     attempts: int = 0
@@ -41,6 +42,7 @@ class CallTotals:
     unpriced: int = 0
     latency: float = 0.0
     by_status: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 class Cassette:
@@ -70,7 +72,8 @@ class Cassette:
     def put(self, record: CallRecord) -> None:
         """Record a settled call; it is committed when this returns.
 
-        Putting the same call again changes nothing. Raises `CallConflict` for another content under a recorded key,
+        Putting the same call again changes nothing. What replaces a failure adds what that took (tries, tokens, cost) to
+        its own: it was spent. Raises `CallConflict` for another content under a recorded key,
         `ValueError` for a call that was never made (status `budget`), `DiskFull`, `NotWritable`.
         """
         if record.status == "budget":
@@ -84,9 +87,11 @@ class Cassette:
                 *(record.prompt_tokens, record.completion_tokens, record.cost, record.latency, record.attempts),
                 record.at or time.time(),
             )
-            if db.execute(_INSERT, row).rowcount == 0 and self._superseded(db, record):
+            if db.execute(_INSERT, row).rowcount == 0 and (failed := self._superseded(db, record)) is not None:
+                tokens, more_tokens, cost, attempts = failed
+                took = (record.prompt_tokens + tokens, record.completion_tokens + more_tokens, _sum(record.cost, cost))
                 db.execute("DELETE FROM calls WHERE key = ?", (record.key,))
-                db.execute(_INSERT, row)
+                db.execute(_INSERT, (*row[:11], *took, record.latency, record.attempts + attempts, row[-1]))
 
     def adopt(self, other: Cassette) -> None:
         """Take over all calls of another run, as they are stored (a replay asked for them there). Only for a run without calls.
@@ -105,16 +110,20 @@ class Cassette:
                     db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
                     last = rows[-1][0]
 
-    def _superseded(self, db: sqlite3.Connection, record: CallRecord) -> bool:
-        """Whether a recorded failure of the open page gives way to this record; False where it says the same already."""
-        request, status, response, barrier = db.execute(
-            "SELECT request, status, response, barrier FROM calls WHERE key = ?", (record.key,)
+    def _superseded(self, db: sqlite3.Connection, record: CallRecord) -> tuple[int, int, float | None, int] | None:
+        """What a recorded failure of the open page, which gives way to this record, took: tokens sent and received, cost,
+        tries. None where the same call is put again."""
+        request, status, response, barrier, at, *took = db.execute(
+            "SELECT request, status, response, barrier, at, prompt_tokens, completion_tokens, cost, attempts "
+            "FROM calls WHERE key = ?",
+            (record.key,),
         ).fetchone()
         same_request = canonical(self._expand(request)) == canonical(record.request)
-        if same_request and status == record.status and canonical(loads(response)) == canonical(record.response):
-            return False
+        same = same_request and status == record.status and canonical(loads(response)) == canonical(record.response)
+        if same and (status not in FAILURES or at == record.at):
+            return None
         if same_request and status in FAILURES and barrier == self._barrier():
-            return True
+            return tuple(took)
         what = f"an answer ({status})" if same_request else "another request"
         raise CallConflict(
             f"call {record.key} (agent {record.agent or '-'}, page {record.page}, node {record.node or '-'}) is already "
@@ -164,7 +173,13 @@ class Cassette:
         )
         assert row is not None
         by_status = dict(self._log.rows("SELECT status, count(*) FROM calls GROUP BY status ORDER BY status"))
-        return CallTotals(row[0], int(row[1]), int(row[2]), int(row[3]), row[4], row[5], row[6], by_status)
+        # Calls as intervals in time, in the order of their beginnings: of each, what lies after all earlier ones.
+        seconds = self._log.row(
+            "SELECT total(max(0, at - max(at - latency, ifnull(until, 0)))) FROM (SELECT at, latency, max(at) OVER "
+            "(ORDER BY at - latency ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS until FROM calls)"
+        )
+        assert seconds is not None
+        return CallTotals(row[0], int(row[1]), int(row[2]), int(row[3]), row[4], row[5], row[6], by_status, seconds[0])
 
     def __len__(self) -> int:
         row = self._log.row("SELECT count(*) FROM calls")
@@ -251,6 +266,11 @@ class Cassette:
                 self._expanded.pop(next(iter(self._expanded)))
             self._expanded[number] = known
         return known
+
+
+def _sum(cost: float | None, other: float | None) -> float | None:
+    """Two costs together; unknown where neither is known."""
+    return cost if other is None else (cost or 0.0) + other
 
 
 def content_of(record: CallRecord) -> bytes:

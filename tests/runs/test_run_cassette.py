@@ -70,14 +70,16 @@ def test_an_answer_is_never_replaced(run, change):
 
 
 def test_a_failure_gives_way_to_an_answer_while_its_page_is_open_only(run):
-    failed = a_call("k", status="timeout", response=None, error="no answer in 60 s")
+    failed = a_call("k", status="timeout", response=None, error="no answer in 60 s", attempts=4, cost=0.01)
     run.calls.put(failed)
     assert failed.failed
     assert run.calls.get("k") == failed
     run.calls.retry_failures = True
     assert run.calls.get("k") is None
-    run.calls.put(a_call("k"))
-    assert run.calls.get("k") == a_call("k")
+    answer = a_call("k", attempts=1, cost=None)
+    run.calls.put(answer)
+    both = {name: getattr(failed, name) + getattr(answer, name) for name in ("prompt_tokens", "completion_tokens")}
+    assert run.calls.get("k") == a_call("k", **both, attempts=5, cost=0.01), "what the failure took was spent"
     assert len(run.calls) == 1
 
     run.calls.put(a_call("late", status="transport", response=None))
@@ -87,6 +89,15 @@ def test_a_failure_gives_way_to_an_answer_while_its_page_is_open_only(run):
     assert found.status == "transport"
     with pytest.raises(CallConflict):
         run.calls.put(a_call("late"))
+
+
+def test_a_failure_that_comes_again_counts_again_and_put_twice_once(run):
+    failed = a_call("k", status="transport", response=None, attempts=4)
+    run.calls.put(failed)
+    run.calls.put(failed)
+    assert run.calls.totals().attempts == 4
+    run.calls.put(replace(failed, at=failed.at + 60))
+    assert run.calls.totals().attempts == 8
 
 
 def test_a_call_that_the_budget_held_back_is_not_recorded(run):
@@ -177,4 +188,12 @@ def test_totals_add_up(run):
     assert run.calls.totals() == CallTotals()
     run.calls.put(a_call("a"))
     run.calls.put(a_call("b", cost=None, status="parse_fail"))
-    assert run.calls.totals() == CallTotals(2, 4, 240, 8, 0.25, 1, 0.4, {"ok": 1, "parse_fail": 1})
+    totals = run.calls.totals()
+    assert totals.seconds == pytest.approx(0.2)
+    assert replace(totals, seconds=0.0) == CallTotals(2, 4, 240, 8, 0.25, 1, 0.4, {"ok": 1, "parse_fail": 1})
+
+
+def test_the_time_of_calls_that_overlap_counts_once_and_a_pause_not_at_all(run):
+    for key, begin, end in (("a", 0, 5), ("b", 1, 2), ("c", 4, 7), ("d", 1000, 1003), ("e", 1003, 1004)):
+        run.calls.put(a_call(key, at=float(10_000 + end), latency=float(end - begin)))
+    assert run.calls.totals().seconds == pytest.approx(7 + 4)
