@@ -23,7 +23,6 @@ from .scale import RatingScale
 from .shelf import find_dataset
 from .titles import excerpt
 
-
 _KNOWN_COLUMNS = ("embedded", "movielens")
 """Layouts that leave no column to be named."""
 
