@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..llm.fence import one_line
 from ..llm.types import Outcome, Place
+from ..runs import FAILURES
 from .actions import liked_from
 from .randomness import uniform
 
@@ -127,6 +128,12 @@ class Asker(Protocol):
 def sampling_seed(seed: int, at: Place) -> int:
     """The seed of a call's draw at this place: where the endpoint takes one, its answer is repeatable."""
     return int(uniform(seed, "sampling", at.agent, at.page, at.node) * 2**31)
+
+
+def lost(record: Mapping[str, Any]) -> bool:
+    """Whether a call of this page never got an answer. A page that is not committed is lived again and the call made
+    again, so nothing more may be asked where it is missing: it would be asked otherwise the next time."""
+    return any(each["status"] in FAILURES for each in record["failures"])
 
 
 def failure(outcome: Outcome[Any], at: Place) -> Failure:

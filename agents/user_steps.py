@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .actions import Action, Decision, Slate
-from .ask import Asker, Reaction, World
+from .ask import Asker, Reaction, World, lost
 from .fatigue import fatigue_at
 from .memory import Memory
 from .personas import Persona
@@ -123,11 +123,12 @@ async def reflect(state: Mapping[str, Any], context: UserContext) -> dict[str, A
 async def decide(state: Mapping[str, Any], context: UserContext) -> dict[str, Any]:
     """Turn to the next page or leave; a move that was decided is remembered too.
 
-    A page without a usable answer decides nothing: the user goes on, and after `GIVE_UP_AFTER` such pages is taken out.
+    A page without a usable answer, or with a lost one, decides nothing: the user goes on, and after `GIVE_UP_AFTER` pages
+    without any is taken out.
     """
     record, page = dict(state["record"]), state["page"]
     memory, reaction = _memory(state, context), _reaction(state["record"])
-    if reaction.actions:
+    if reaction.actions and not lost(record):
         recalled = [] if reaction.decision else _on_mind(memory, record, page)
         slate = Slate.from_json(state["slate"])
         decision, failures = await context.asker.decide(context.persona, slate, recalled, dict(state), reaction)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..agents.actions import Action, Decision
-from ..agents.ask import Asker, World
+from ..agents.ask import Asker, World, lost
 from ..agents.memory import Memory
 from ..agents.satisfaction import START
 from ..agents.scripted import ScriptedPopulation
@@ -52,7 +52,7 @@ class GraphMind:
             given = {**new_state(persona), **given}
         state = await self._live(given, UserContext(persona, self.world, self.asker))
         record = dict(state["record"])
-        if state["left"] or turn.last:
+        if (state["left"] or turn.last) and not lost(record):
             memories = [record.text for record in Memory.from_json(state["memory"]).records]
             said = await self.asker.interview(persona, memories, state)
             record["interview"] = {
