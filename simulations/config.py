@@ -49,7 +49,7 @@ class SimulateConfig(BaseModel):
     plan: Plan = "fused"
     """`fused`: one structured answer a page. `faithful`: Agent4Rec's own sequence of calls."""
     users: PositiveInt = 10
-    pages: PositiveInt = 3
+    pages: int = Field(default=3, ge=1, le=10_000)
     page_size: PositiveInt = 4
     seed: int = Field(default=0, ge=0)
     split: Literal["user_time", "random", "leave_last", "global_time"] = "user_time"
