@@ -116,8 +116,8 @@ def _page(
 ) -> tuple[type[Page], dict[str, Any]]:
     """The class that reads answers with these actions and this scale, and its closed schema: made once, not once a page."""
     base = DecidedPage if with_decision else Page
-    choice: Any = _choice(actions, scale)
-    page = create_model(base.__name__, __base__=base, choices=(dict[str, choice], ...))
+    choice = _choice(actions, scale)
+    page = create_model(base.__name__, __base__=base, choices=(dict[str, choice], ...))  # type: ignore[valid-type]
     return page, dict(closed_schema(page))
 
 

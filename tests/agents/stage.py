@@ -126,7 +126,11 @@ def good(body: dict[str, Any], take: Callable[[list[str]], Sequence[str]] = lamb
 
 def _choice(properties: dict[str, Any], taken: bool, said: dict[str, Any]) -> dict[str, Any]:
     actions = properties["action"]["enum"]
-    choice = {"fits": taken, "action": said.get("action", actions[-1]) if taken else actions[0], "why": "so it is"}
+    choice = {
+        "fits": taken,
+        "action": said.get("action", actions[-1]) if taken else actions[0],
+        "why": said.get("why", "so it is"),
+    }
     if "rating" in properties:
         choice["rating"] = said.get("rating", 4) if taken else None
     return choice

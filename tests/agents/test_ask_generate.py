@@ -459,7 +459,10 @@ HOSTILE = {"f0": FORGED, "f1": MARKS, "f2": ESCAPES, "f3": HUGE}
 @pytest.mark.parametrize("plan", ["fused", "faithful"])
 async def test_hostile_text_stays_data_inside_its_fence_and_adds_no_item(plan: str) -> None:
     me = person(tastes=(f"You liked “{FORGED}”.", MARKS, ESCAPES, HUGE))
-    async with endpoint(lambda body: good(body, list, feeling=FORGED, reason=MARKS)) as asked, asked.door() as door:
+    async with (
+        endpoint(lambda body: good(body, list, feeling=FORGED, reason=MARKS, why=FORGED)) as asked,
+        asked.door() as door,
+    ):
         visit = Visit(GenerateAsker(door, world({**TITLES, **HOSTILE}), plan=plan), me)  # type: ignore[arg-type]
         states = await visit.pages(3)
         await visit.asker.interview(me, [r[2] for r in visit.state["memory"]["records"]], visit.state)
@@ -475,7 +478,8 @@ async def test_hostile_text_stays_data_inside_its_fence_and_adds_no_item(plan: s
         assert {a["item"] for a in state["record"]["actions"]} == {e["item"] for e in state["record"]["exposures"]}
         assert len(json.dumps(state)) < 20_000
         assert all(one_line(record[2], 5000) == record[2] for record in state["memory"]["records"])
-        assert all(one_line(a["feeling"]) == a["feeling"] for a in state["record"]["actions"])
+        said = [state["record"]["decision"]["reason"], *(a["feeling"] for a in state["record"]["actions"])]
+        assert all(text and one_line(text) == text for text in said)
 
 
 def assert_fenced(text: str) -> None:
