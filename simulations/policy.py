@@ -65,8 +65,9 @@ class Policy:
         return self._slates(page, places)
 
     def more(self, slate: Slate) -> bool:
-        """Whether anything is left to show its user after this slate (True where a refit will decide that)."""
-        return self._refits_at(slate.page + 1) or len(self._left(slate.agent)) > len(slate.exposures)
+        """Whether anything is left to show its user beside this slate (True where a refit will decide that)."""
+        left = (self._rankings[slate.agent].items[place] for place in self._left(slate.agent))
+        return self._refits_at(slate.page + 1) or any(item not in slate.items for item in left)
 
     def shown(self, slate: Slate, chosen: Iterable[tuple[str, float | None]]) -> None:
         """Take note, at commit time, of what was shown and chosen (item, rating): refits learn from it."""

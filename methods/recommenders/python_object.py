@@ -96,14 +96,19 @@ class PythonRecommender(OwnRecommender):
     """The user's object or function behind the contract.
 
     `thing`: as in `SHAPES`. Its own exceptions are raised on as `RecommenderError`, naming the user asked for. A `top`
-    that takes no `exclude` is asked for more items, and the excluded ones are left out here.
+    that takes no `exclude` is asked for more items, and the excluded ones are left out here. One that draws its slates
+    may have `propensity(user, page, item)`: the probability with which it shows the item there.
     """
+
+    propensity: Callable[[UserId, int, ItemId], float] | None = None
 
     def __init__(self, thing: Any, name: str, policy_id: str) -> None:
         super().__init__(name, policy_id)
         self.thing = thing
         self._top = getattr(thing, "top", None)
         self._scores = getattr(thing, "scores", None)
+        if callable(stated := getattr(thing, "propensity", None)):
+            self.propensity = stated
         self._excludes = ""
         if callable(self._top):
             named, third = _accepts(self._top, "user", 10, exclude=()), _accepts(self._top, "user", 10, ())
