@@ -164,6 +164,14 @@ class Door:
                 self.record_in(self.cassette)
         self._remembered = None
 
+    async def answers(self) -> bool:
+        """Whether the model answers now: a check that says so instead of raising. True also where the budget forbids it."""
+        try:
+            await self.check()
+        except ModelConfigError as problem:
+            return isinstance(problem, BudgetError)
+        return True
+
     def record_in(self, cassette: Cassette) -> None:
         """From now on calls are kept there, and so is a check that was made before there was a place for it."""
         self.cassette = cassette

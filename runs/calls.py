@@ -194,7 +194,7 @@ class Cassette:
 
     def _record(self, row: tuple[Any, ...], whole: bool = True) -> CallRecord:
         request = self._expand(row[7]) if whole else None
-        values = (*row[:7], request, row[8], loads(row[9]), *row[10:17])
+        values: tuple[Any, ...] = (*row[:7], request, row[8], loads(row[9]), *row[10:17])
         return CallRecord(**dict(zip(_FIELDS, values, strict=True)))
 
     # Prompts repeat (system texts, personas, schemas): long strings, and long objects right below the request, are

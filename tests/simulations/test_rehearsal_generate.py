@@ -42,7 +42,7 @@ def rehearsed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         config = settings(folder, model="openai/fake", base_url=server.base_url, plan=request.param)
         path = rehearse(config, folder / "run")
     with Run.open(path) as run:
-        calls = {call.key: call for call in run.calls.all()}
+        calls = {call.key: call for call in run.calls.all() if call.kind == "chat"}
         tables = {name: run.table(name).to_pylist() for name in table_specs("simulate")}
     return Rehearsed(path, config, prepare(config), calls, tables)
 
