@@ -12,7 +12,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
 from .user_state import UserState
-from .user_steps import STEPS, UserContext
+from .user_steps import STEPS, UserContext, whole_page
 
 FAST_NODE = "page"
 
@@ -23,14 +23,6 @@ def _fine(step: Any) -> Any:
 
     node.__name__ = step.__name__
     return node
-
-
-async def whole_page(state: UserState, context: UserContext) -> dict[str, Any]:
-    """All steps of a page, one after the other; what they change. The fast node, and what a replay runs without a graph."""
-    changes: dict[str, Any] = {}
-    for step in STEPS:
-        changes |= await step({**state, **changes}, context)
-    return changes
 
 
 async def _fast(state: UserState, runtime: Runtime[UserContext]) -> dict[str, Any]:

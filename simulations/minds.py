@@ -13,9 +13,8 @@ from ..agents.ask import Asker, World, lost
 from ..agents.memory import Memory
 from ..agents.satisfaction import START
 from ..agents.scripted import ScriptedPopulation
-from ..agents.user_graph import page_graph, whole_page
 from ..agents.user_state import UserState, new_state, page_input
-from ..agents.user_steps import UserContext
+from ..agents.user_steps import UserContext, whole_page
 from .population import PageRecord, Turn
 from .settling import all_settled
 
@@ -32,6 +31,8 @@ class GraphMind:
     def __init__(
         self, world: World, asker: Asker, checkpointer: Any, *, fine: bool = False, at_once: int = AT_ONCE
     ) -> None:
+        from ..agents.user_graph import page_graph  # LangGraph takes half a second, and scripted users need none
+
         self.world, self.asker, self.at_once = world, asker, at_once
         self.graph = page_graph(checkpointer, fine=fine)
 
