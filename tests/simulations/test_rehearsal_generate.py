@@ -120,7 +120,7 @@ def test_tables_have_the_documented_columns_and_types(rehearsed: Rehearsed) -> N
         "kind",
         "call",
     }
-    for name, rows in rehearsed.tables.items():
+    for name, rows in ((name, rehearsed.tables[name]) for name in ours):
         for column in never_null & set(rows[0]):
             assert not [row for row in rows if row[column] is None], f"{name}.{column}"
 
