@@ -19,15 +19,20 @@ def command(
     base_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Where an openai/... model is now, if it has moved.")
     ] = None,
+    pages: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Go on to N pages in all, also with a finished run.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
 ) -> None:
-    """Go on with a paused, killed or failed run, from its last whole page.
+    """Go on with a paused, killed or failed run, from its last whole page; or with
+    a finished one for more pages.
 
     Recorded calls are not made again; those that timed out are. Data and
     prompts must be what the run began with.
 
       recloop resume recloop-runs/2026-01-31-simulate
       recloop resume recloop-runs/2026-01-31-simulate --budget usd=2
+      recloop resume recloop-runs/2026-01-31-simulate --pages 6
 
     """
     from ..runs import Run
@@ -36,9 +41,9 @@ def command(
 
     with Run.open(run) as opened:
         kind, status = kind_of(opened), opened.status
-    if status == "finished":
+    if status == "finished" and pages is None:
         note(f"{run} is finished already; this is what came of it")
     else:
-        changes = {"budget": budget, "concurrency": concurrency, "base_url": base_url}
+        changes = {"budget": budget, "concurrency": concurrency, "base_url": base_url, "pages": pages}
         carry_out(lambda bars: kind.call("resume", run, progress=bars, **changes), run)
     conclude(run, as_json)

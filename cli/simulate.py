@@ -32,6 +32,7 @@ def command(
     users: flag.Users = None,
     pages: flag.Pages = None,
     page_size: flag.PageSize = None,
+    interviews: flag.Interviews = None,
     seed: flag.Seed = None,
     tastes: flag.Tastes = None,
     memory: flag.Memory = None,
@@ -137,6 +138,13 @@ def _rates(text: str) -> tuple[float, float]:
     return low, high
 
 
+def _pages(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        raise CommandError(f"--interviews takes PAGE,..., got {text!r}\n  for example  --interviews 2,4") from None
+
+
 def _prompts(texts: list[str]) -> dict[str, str]:
     found = {}
     for text in texts:
@@ -151,7 +159,12 @@ def _as_given(value: Any) -> Any:
     return value
 
 
-_PARSERS: dict[str, Callable[[Any], Any]] = {"columns": _columns, "watch_rate": _rates, "prompts": _prompts}
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "columns": _columns,
+    "watch_rate": _rates,
+    "interviews": _pages,
+    "prompts": _prompts,
+}
 
 
 def _show(forecast: Any, as_json: bool) -> None:

@@ -85,6 +85,10 @@ RefitEvery: TypeAlias = Annotated[
 Users: TypeAlias = Annotated[int | None, _flag(metavar="N", panel=WHO, text="Simulated users (default: 10).")]
 Pages: TypeAlias = Annotated[int | None, _flag(metavar="N", panel=WHO, text="Pages each may browse (default: 3).")]
 PageSize: TypeAlias = Annotated[int | None, _flag(metavar="N", panel=WHO, text="Items on a page (default: 4).")]
+Interviews: TypeAlias = Annotated[
+    str | None,
+    _flag(metavar="PAGE,...", panel=WHO, text="Interview everybody after these pages too, not only at the exit."),
+]
 Seed: TypeAlias = Annotated[
     int | None, _flag(metavar="N", panel=WHO, text="Everything random follows from it (default: 0).")
 ]

@@ -51,6 +51,8 @@ class SimulateConfig(BaseModel):
     users: PositiveInt = 10
     pages: int = Field(default=3, ge=1, le=10_000)
     page_size: PositiveInt = 4
+    interviews: tuple[PositiveInt, ...] = ()
+    """Pages after which everybody still there is interviewed, besides the interview at the exit."""
     seed: int = Field(default=0, ge=0)
     split: Literal["user_time", "random", "leave_last", "global_time"] = "user_time"
     test: float = Field(default=0.2, ge=0.0, lt=1.0)

@@ -53,7 +53,7 @@ class GraphMind:
             given = {**new_state(persona), **given}
         state = await self._live(given, UserContext(persona, self.world, self.asker))
         record = dict(state["record"])
-        if (state["left"] or turn.last) and not lost(record):
+        if (state["left"] or turn.interview) and not lost(record):
             memories = [record.text for record in Memory.from_json(state["memory"]).records]
             said = await self.asker.interview(persona, memories, state)
             record["interview"] = {
@@ -148,7 +148,7 @@ class ScriptedMind:
                 "decision": decision.json(),
                 "failures": [],
             }
-            if turn.last or not go_on:
+            if turn.interview or not go_on:
                 record["interview"] = {"satisfaction": satisfaction, "text": "", "source": "code", "call": ""}
             records.append(record)
         return records

@@ -6,7 +6,7 @@ order commits them one by one. So nothing depends on which answer came first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import mesa
@@ -14,8 +14,8 @@ import mesa
 from ..agents.actions import ActionSet, Slate
 from ..agents.personas import Persona
 from ..agents.randomness import uniform
-from .config import SimulateError
 from .policy import Policy
+from .recorded import RecordedPolicy
 
 PageRecord = dict[str, Any]
 """The JSON of one agent-page: exposures, actions, memories, decision, failures, perhaps an interview."""
@@ -28,12 +28,9 @@ class Turn(NamedTuple):
     slate: Slate
     satisfaction: float | None
     """After the page before; None on the first page."""
-    last: bool
-    """There is no page after this one (the cap, or nothing left to show): the exit interview follows whatever they decide."""
-
-
-class OtherPast(SimulateError):
-    """The log holds pages that this population, before this recommender, would not have seen."""
+    interview: bool
+    """They are interviewed after this page whatever they decide: it is the last one (the cap, or nothing left to show), or
+    one after which everybody is asked."""
 
 
 class Mind(Protocol):
@@ -90,19 +87,22 @@ class Population(mesa.Model):
     def __init__(
         self,
         personas: Sequence[Persona],
-        policy: Policy,
+        policy: Policy | RecordedPolicy,
         mind: Mind,
         actions: ActionSet,
         *,
         pages: int,
         seed: int = 0,
+        interviews: Collection[int] = (),
         user_class: type[SimUser] = SimUser,
     ) -> None:
         super().__init__(seed=seed)
         self.policy, self.mind, self.actions = policy, mind, actions
-        self.pages, self.base_seed = pages, seed
+        self.pages, self.base_seed, self.interviews = pages, seed, frozenset(interviews)
         self.page = 0
         self.committed: list[tuple[str, PageRecord]] = []
+        self.other_past = ""
+        """Where `restore` met a page that the recommender would fill otherwise now; in words, empty where it did not."""
         for persona in personas:
             user_class(self, persona)
         self.datacollector = mesa.DataCollector(
@@ -130,26 +130,22 @@ class Population(mesa.Model):
         users = self.active_users()
         slates = await self.policy.page(self.page, [u.user for u in users])
         turns = [(u, slates[u.user]) for u in users if u.user in slates]
-        last = self.page == self.pages - 1
-        given = [Turn(u.persona, slate, u.satisfaction, last or not self.policy.more(slate)) for u, slate in turns]
+        seen = self.page + 1
+        asked = seen >= self.pages or seen in self.interviews
+        given = [Turn(u.persona, slate, u.satisfaction, asked or not self.policy.more(slate)) for u, slate in turns]
         records = await self.mind.think(self.page, given, progress=progress)
         return self._commit({u.user: (slate, record) for (u, slate), record in zip(turns, records, strict=True)})
 
     async def restore(self, records: Mapping[str, PageRecord]) -> None:
         """Commit one page that is already in the log (resume): the same effects and data collection, no thinking.
 
-        Raises `OtherPast` where this population or its recommender would have shown something else.
+        What was shown then is what counts. Where the recommender would show something else by now, `other_past` says so.
         """
         slates = await self.policy.page(self.page, [u.user for u in self.active_users()])
-        shown = {user: [e["item"] for e in record["exposures"]] for user, record in records.items()}
-        here = {user: list(slate.items) for user, slate in slates.items()}
-        if here != shown:
-            user = min(user for user in {*here, *shown} if here.get(user) != shown.get(user))
-            raise OtherPast(
-                f"on page {self.page + 1} user {user} was shown {shown.get(user) or 'nothing'}, and now it would be "
-                f"{here.get(user) or 'nothing'}"
-            )
-        self._commit({user: (slates[user], records[user]) for user in slates})
+        past = {user: Slate.from_json({"agent": user, "page": self.page, **_shown(r)}) for user, r in records.items()}
+        if not self.other_past:
+            self.other_past = _first_other(past, slates)
+        self._commit({user: (slate, records[user]) for user, slate in past.items()})
 
     def step(self) -> None:
         """Not there on purpose: a page waits for answers. Raises `RuntimeError`."""
@@ -168,3 +164,19 @@ class Population(mesa.Model):
         self.steps = self.page  # what the collector files agents' values under; Mesa counts calls of step() only
         self.datacollector.collect(self)
         return self.committed
+
+
+def _shown(record: PageRecord) -> dict[str, Any]:
+    return {"exposures": record["exposures"]}
+
+
+def _first_other(past: Mapping[str, Slate], now: Mapping[str, Slate]) -> str:
+    """The first user who would be shown something else than then, in words; empty where nobody would."""
+    for user in sorted({*past, *now}):
+        then, here = (list(slates[user].items) if user in slates else [] for slates in (past, now))
+        if then != here:
+            page = (past.get(user) or now[user]).page + 1
+            return (
+                f"on page {page} user {user} was shown {then or 'nothing'}, and would now be shown {here or 'nothing'}"
+            )
+    return ""

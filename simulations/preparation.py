@@ -11,10 +11,11 @@ from ..agents.ask import World
 from ..agents.personas import Persona
 from ..data import Dataset, Split
 from ..evaluators import histogram
-from ..methods.recommenders import Recommender, RecommenderError
+from ..methods.recommenders import RecommenderError
 from ..methods.recommenders.load_object import load_object
 from .config import SimulateConfig, SimulateError
 from .policy import Policy
+from .recorded import RecordedPolicy
 from .shared import Shared
 
 SERVICES = {
@@ -23,6 +24,8 @@ SERVICES = {
 }
 if TYPE_CHECKING:
     import numpy as np
+
+    from ..runs import Run
 
 POPULAR = 100
 """Items named to the user agents as popular; more than any page holds."""
@@ -36,8 +39,7 @@ class Prepared:
     data: Dataset
     split: Split
     personas: list[Persona]
-    recommender: Recommender
-    policy: Policy
+    policy: Policy | RecordedPolicy
     world: World
 
     @property
@@ -72,26 +74,31 @@ def _counts(values: Any, levels: list[float]) -> list[int]:
     return [int(n) for n in histogram(values, levels)] if levels else []
 
 
-def prepare(config: SimulateConfig, shared: Shared | None = None) -> Prepared:
+def prepare(config: SimulateConfig, shared: Shared | None = None, recording: Run | None = None) -> Prepared:
     """Load, split, fit, build personas. Raises `SimulateError` or the parts' own errors, each saying what to do next.
 
-    `shared`: what other rehearsals of this process have made already.
+    `shared`: what other rehearsals of this process have made already. `recording`: a run whose slates are shown again; no
+    recommender is fitted then.
     """
     shared = shared or Shared()
     actions = open_actions(config.actions)
     data, split, personas = shared.data(config), shared.split(config), shared.personas(config)
-    recommender = shared.recommender(config)
-    policy = Policy(
-        recommender,
-        split.train,
-        [persona.user for persona in personas],
+    users = [persona.user for persona in personas]
+    policy = RecordedPolicy(recording) if recording is not None else _policy(config, shared, split.train, users)
+    return Prepared(config, data, split, personas, policy, _world(config, split.train, actions))
+
+
+def _policy(config: SimulateConfig, shared: Shared, train: Dataset, users: list[str]) -> Policy:
+    return Policy(
+        shared.recommender(config),
+        train,
+        users,
         page_size=config.page_size,
         pages=config.pages,
         seed=config.seed,
         refit_every=config.refit_every,
         shuffle_slots=config.shuffle_slots,
     )
-    return Prepared(config, data, split, personas, recommender, policy, _world(config, split.train, actions))
 
 
 def open_actions(name: str) -> ActionSet:

@@ -29,7 +29,7 @@ from .calibrate import NODE as CALIBRATE
 from .calibrate import calibrate
 from .config import SimulateConfig, SimulateError, checked
 from .minds import GraphMind, ReplayMind, ScriptedMind
-from .population import Mind, OtherPast, PageRecord, Population
+from .population import Mind, PageRecord, Population
 from .preparation import Prepared, prepare
 from .progress import Progress, Silent
 from .settling import all_settled
@@ -95,35 +95,51 @@ async def resume(
     budget: str | None = None,
     concurrency: int | None = None,
     base_url: str | None = None,
+    pages: int | None = None,
     progress: Progress | None = None,
     api_key: str | None = None,
     population: type[Population] = Population,
     shared: Shared | None = None,
 ) -> Path:
-    """Go on from the last page barrier. Recorded calls are not repeated; a finished run is returned as it is.
+    """Go on from the last page barrier. Recorded calls are not repeated.
 
-    `budget`, `concurrency` and `base_url` replace what the run began with. Raises `SimulateError` when the data, a prompt
-    or what was shown has changed; the run then stays as it was.
+    A finished run is returned as it is, or with more `pages` continued: whoever had not left goes on, and the interview
+    after what was the last page stands (`interviews`). `budget`, `concurrency` and `base_url` replace what the run began
+    with. What was shown stands even where the recommender has changed, and a note says so. Raises `SimulateError` when
+    the data or a prompt has changed; the run then stays as it was.
     """
     progress = progress or Silent()
-    if Manifest.read(path).status == "finished":
+    if pages is None and Manifest.read(path).status == "finished":
         return path
     with Run.open(path, write=True) as run:
         if run.status == "running":  # and nobody holds its lock
             run.set_status("paused", "killed")
         given = {"budget": budget, "concurrency": concurrency, "base_url": base_url}
-        changes = {name: value for name, value in given.items() if value is not None}
+        changes = {name: value for name, value in given.items() if value is not None} | _continued(run, pages)
         config = checked({**run.manifest.config, **changes})
         async with _door(config, api_key=api_key, run=run, shared=shared) as door:
             prompts = prompts_of(config, mode_of(config, door))
             prepared = await _ready(config, shared)
             _same(run, prepared, prompts)
-            if changes:
-                run.revise(changes, "resumed with " + ", ".join(f"{k}={v}" for k, v in changes.items()))
             run.calls.retry_failures = True
             run.set_status("running", "")
+            if changes:
+                run.revise(changes, "resumed with " + ", ".join(f"{k}={v}" for k, v in changes.items()))
             await _carry_out(run, prepared, door, prompts, progress, population)
     return path
+
+
+def _continued(run: Run, pages: int | None) -> dict[str, Any]:
+    """The settings that change when a run goes on to `pages`. Raises `SimulateError` where it has got that far already."""
+    if pages is None:
+        return {}
+    if pages <= run.barrier:
+        raise SimulateError(
+            f"{run.path} has {run.barrier} pages already\n  --pages takes the pages it shall have in all, so more than that"
+        )
+    config = checked(run.manifest.config)
+    after = {config.pages} if run.barrier >= config.pages else set()  # everybody was interviewed there
+    return {"pages": pages, "interviews": sorted({*config.interviews, *after})}
 
 
 async def replay(
@@ -140,7 +156,7 @@ async def replay(
                 f"{path} stopped before its first page: there is nothing to replay\n  go on with it: recloop resume {path}"
             )
         config = checked(old.manifest.config)
-        prepared = await _ready(config)
+        prepared = prepare(config, recording=old)
         async with _door(config, cassette=old.calls, replay_only=True) as door:
             prompts = prompts_of(config, mode_of(config, door))
             manifest = old.manifest
@@ -272,7 +288,7 @@ async def _carry_out(
     except (asyncio.CancelledError, KeyboardInterrupt):
         run.set_status("paused", "interrupted")
         raise
-    except (ModelConfigError, OtherPast) as wrong:  # mended outside of the run: a key, a recommender
+    except ModelConfigError as wrong:  # mended outside of the run: a key
         run.set_status("paused", str(wrong))
         raise
     except DiskFull:
@@ -298,10 +314,19 @@ async def _drive(
         events += [Event("persona", agent=p.user, data=p.json_dict()) for p in personas]
         run.commit(0, events=events, states={"clock": {"page": 0}})
     population = population_type(
-        personas, prepared.policy, mind, prepared.world.actions, pages=config.pages, seed=config.seed
+        personas,
+        prepared.policy,
+        mind,
+        prepared.world.actions,
+        pages=config.pages,
+        seed=config.seed,
+        interviews=config.interviews,
     )
     try:
         await _restore(run, population)
+        if population.other_past:
+            run.note(f"the recommender has changed: {population.other_past}; what was shown stands")
+            progress.note(f"the recommender has changed since: {population.other_past}")
         active = len(population.active_users())
         progress.stage("browsing", population.pages * len(personas))
         progress.advance(population.pages * (len(personas) - active) + population.page * active)

@@ -102,7 +102,8 @@ def test_a_broken_answer_is_no_choice(rehearsed: Rehearsed) -> None:
 
 
 def test_tables_have_the_documented_columns_and_types(rehearsed: Rehearsed) -> None:
-    for name, spec in table_specs("simulate").items():
+    ours = {name: spec for name, spec in table_specs("simulate").items() if spec.run_kind == "simulate" or name == "calls"}
+    for name, spec in ours.items():
         schema = pq.read_schema(rehearsed.path / "tables" / f"{name}.parquet")
         assert [(field.name, field.type) for field in schema] == [(c.name, ARROW[c.type]) for c in spec.columns]
         assert rehearsed.tables[name], f"{name} has rows"
@@ -119,7 +120,7 @@ def test_tables_have_the_documented_columns_and_types(rehearsed: Rehearsed) -> N
         "kind",
         "call",
     }
-    for name, rows in rehearsed.tables.items():
+    for name, rows in ((name, rehearsed.tables[name]) for name in ours):
         for column in never_null & set(rows[0]):
             assert not [row for row in rows if row[column] is None], f"{name}.{column}"
 
