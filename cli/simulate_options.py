@@ -72,7 +72,7 @@ Recommender: TypeAlias = Annotated[
     _flag(
         metavar="SPEC",
         panel=WHAT,
-        text="ease, itemknn, pop, random, bpr, ials; yours: module:object, file.py:object, http://..., a top-k file (default: ease).",
+        text="ease, itemknn, pop, random, bpr, ials, lightgcn, multvae; yours: module:object, file.py:object, http://..., a top-k file (default: ease).",
     ),
 ]
 RefitEvery: TypeAlias = Annotated[

@@ -9,12 +9,14 @@
       answers.py         reading and checking what came back
     base.py            what ours share: popularity for cold users, top-k in blocks
       random_order.py, pop.py, itemknn.py, ease.py, bpr.py, ials.py
+      epochs.py        learning in epochs with torch (the `torch` extra; adam.py): lightgcn.py, multvae.py
+    early_stop.py      held-out pairs that say when to stop learning
     past.py            who saw and liked what, as `fit` remembers it
     top_k.py           the best k of each row, with a running threshold
     held_out.py        metrics on held-out interactions
 
 A new baseline is one file: a config with a docstring under each field, `_train` and `_score_block`; then one line in the
-table of `open.py`. This package is light; scipy, aiohttp and pyarrow load with the file that needs them.
+table of `open.py`. This package is light; scipy, aiohttp and pyarrow load with the file that needs them, torch with the first fit.
 """
 
 from __future__ import annotations
@@ -40,9 +42,12 @@ if TYPE_CHECKING:
     from .bpr import BPR, BPRConfig
     from .ease import EASE, EASEConfig
     from .endpoint import EndpointConfig, HTTPRecommender
+    from .epochs import Epoch, EpochConfig
     from .held_out import held_out_quality, held_out_truth
     from .ials import IALS, IALSConfig
     from .itemknn import ItemKNN, ItemKNNConfig
+    from .lightgcn import LightGCN, LightGCNConfig
+    from .multvae import MultVAE, MultVAEConfig
     from .own import OwnRecommender
     from .pop import Pop
     from .python_object import PythonRecommender
@@ -54,9 +59,12 @@ _WHERE = {
     "bpr": ("BPR", "BPRConfig"),
     "ease": ("EASE", "EASEConfig"),
     "endpoint": ("EndpointConfig", "HTTPRecommender"),
+    "epochs": ("Epoch", "EpochConfig"),
     "held_out": ("held_out_quality", "held_out_truth"),
     "ials": ("IALS", "IALSConfig"),
     "itemknn": ("ItemKNN", "ItemKNNConfig"),
+    "lightgcn": ("LightGCN", "LightGCNConfig"),
+    "multvae": ("MultVAE", "MultVAEConfig"),
     "own": ("OwnRecommender",),
     "pop": ("Pop",),
     "python_object": ("PythonRecommender",),
@@ -74,12 +82,18 @@ __all__ = [
     "CatalogueTooLarge",
     "EASEConfig",
     "EndpointConfig",
+    "Epoch",
+    "EpochConfig",
     "FloatArray",
     "HTTPRecommender",
     "IALSConfig",
     "ItemId",
     "ItemKNN",
     "ItemKNNConfig",
+    "LightGCN",
+    "LightGCNConfig",
+    "MultVAE",
+    "MultVAEConfig",
     "NotFitted",
     "OwnRecommender",
     "Pop",

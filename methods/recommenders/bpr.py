@@ -8,6 +8,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 
 from .base import RecommenderConfig
+from .early_stop import held_out_gain, hold_out
 from .factors import FactorRecommender
 from .past import Past
 
@@ -62,7 +63,7 @@ class BPR(FactorRecommender[BPRConfig]):
                 self._step(u, i, *negatives(u, items, liked, rng), user, item, speed)
             if config.patience is None:
                 continue
-            quality = held_out_gain(check, user, item, past.liked)
+            quality = held_out_gain(check, lambda rows: user[rows] @ item.T, past.liked)
             if quality > best[0]:
                 best, waited = (quality, epoch, user.copy(), item.copy()), 0
             else:
@@ -97,12 +98,15 @@ def negatives(
     `liked`: sorted keys user * items + item.
     """
     j = rng.integers(0, items, len(u))
+    clash = np.flatnonzero(is_liked(u * items + j, liked))
     for _ in range(REDRAWS):
-        clash = is_liked(u * items + j, liked)
-        if not clash.any():
+        if not len(clash):
             break
-        j[clash] = rng.integers(0, items, int(clash.sum()))
-    return j, ~is_liked(u * items + j, liked)
+        j[clash] = rng.integers(0, items, len(clash))
+        clash = clash[is_liked(u[clash] * items + j[clash], liked)]
+    drawn = np.ones(len(u), dtype=bool)
+    drawn[clash] = False
+    return j, drawn
 
 
 def is_liked(key: NDArray[np.int64], liked: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -117,30 +121,3 @@ def ascend(vectors, speed, rows, gradient, rate: float) -> None:
     total = gather @ gradient
     speed[touched] += total**2
     vectors[touched] += rate * total / np.sqrt(speed[touched])
-
-
-def hold_out(
-    pairs: NDArray[np.int64], users: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Take one liked item from each of up to 1,000 users with five or more: (pairs to learn, pairs to check)."""
-    order = rng.permutation(pairs.shape[1])
-    _, first = np.unique(pairs[0, order], return_index=True)
-    taken = order[first]
-    taken = taken[np.bincount(pairs[0], minlength=users)[pairs[0, taken]] >= 5]
-    taken = np.sort(rng.permutation(taken)[:1000])
-    return np.delete(pairs, taken, axis=1), pairs[:, taken]
-
-
-def held_out_gain(pairs: NDArray[np.int64], user, item, liked: csr_array) -> float:
-    """Mean 1 / log2(1 + rank) of held-out items among what their users have not liked: NDCG without a cut, less noisy."""
-    if not pairs.shape[1]:
-        return 0.0
-    total = 0.0
-    for start in range(0, pairs.shape[1], 64):
-        u, i = pairs[:, start : start + 64]
-        scores = user[u] @ item.T
-        mine = scores[np.arange(len(u)), i].copy()
-        rows = liked[u]
-        scores[np.repeat(np.arange(len(u)), np.diff(rows.indptr)), rows.indices] = -np.inf
-        total += float(np.sum(1.0 / np.log2(2 + np.count_nonzero(scores > mine[:, None], axis=1))))
-    return total / pairs.shape[1]

@@ -19,6 +19,8 @@ BASELINES: dict[str, tuple[str, str]] = {
     "ease": (".ease", "EASE"),
     "bpr": (".bpr", "BPR"),
     "ials": (".ials", "IALS"),
+    "lightgcn": (".lightgcn", "LightGCN"),
+    "multvae": (".multvae", "MultVAE"),
 }
 """Name -> where it lives. A new baseline is one more line."""
 

@@ -1,5 +1,6 @@
 """Every baseline keeps the contract, and scores what its paper says."""
 
+import importlib.util
 import itertools
 
 import numpy as np
@@ -17,6 +18,10 @@ from recloop.methods.recommenders import (
     IALSConfig,
     ItemKNN,
     ItemKNNConfig,
+    LightGCN,
+    LightGCNConfig,
+    MultVAE,
+    MultVAEConfig,
     NotFitted,
     Pop,
     Random,
@@ -34,6 +39,12 @@ SMALL = {
     "ials": lambda seed=0: IALS(IALSConfig(dims=4, sweeps=3), seed),
     "bpr": lambda seed=0: BPR(BPRConfig(dims=4, epochs=3), seed),
 }
+TORCH = {
+    "lightgcn": lambda seed=0: LightGCN(LightGCNConfig(dims=4, epochs=3), seed),
+    "multvae": lambda seed=0: MultVAE(MultVAEConfig(dims=4, hidden=8, epochs=3), seed),
+}
+if importlib.util.find_spec("torch"):  # the `torch` extra
+    SMALL |= TORCH
 each = pytest.mark.parametrize("make", SMALL.values(), ids=SMALL)
 
 pairs = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 7)), min_size=1)
@@ -105,7 +116,7 @@ def test_the_same_seed_gives_the_same_rankings_and_a_second_fit_forgets_the_firs
     assert refitted.fit(first).top_many(first.users.ids, 10) == fresh
 
 
-@pytest.mark.parametrize("name", ["random", "ials", "bpr"])
+@pytest.mark.parametrize("name", [name for name in SMALL if SMALL[name]().seeded])
 def test_another_seed_gives_other_rankings_and_another_policy_id(name):
     data = communities()[0]
     a, b = SMALL[name](0).fit(data), SMALL[name](1).fit(data)
@@ -126,7 +137,7 @@ def test_the_contract_is_kept_and_asking_too_early_or_for_nothing_known_is_a_cle
         model.top("u0", -1)
 
 
-@pytest.mark.parametrize("name", ["itemknn", "ease", "ials", "bpr"])
+@pytest.mark.parametrize("name", [name for name in SMALL if name not in ("random", "pop")])
 def test_a_stranger_gets_popularity_and_the_fallback_is_stated(name):
     data = views({(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2)})
     model = SMALL[name]().fit(data)
