@@ -50,6 +50,11 @@ class Policy:
         base = getattr(self.recommender, "policy_id", self.recommender.name)
         return base if not self.refit_every else f"{base}+refit{self.refit_every}@{self._fit_page}"
 
+    @property
+    def problems(self) -> list[str]:
+        """What was wrong with the recommender's answers, a line for each kind."""
+        return [f"{self.recommender.name}: {line}" for line in self.recommender.problems.lines()]
+
     async def open(self) -> None:
         """Rank for every user once (frozen), or for the first stretch (refitting)."""
         await self._rank(self.users, 0)

@@ -16,6 +16,7 @@ class RecordedPolicy:
     def __init__(self, run: Run) -> None:
         reference = next(run.events(kind="reference"))
         self.policy_id: str = reference.data["policy"]
+        self.problems: list[str] = []
         self._pages = _pages(run)
         self._page: tuple[int, dict[str, dict[str, Any]]] = (-1, {})
 

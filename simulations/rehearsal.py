@@ -331,6 +331,9 @@ async def _drive(
         progress.stage("browsing", population.pages * len(personas))
         progress.advance(population.pages * (len(personas) - active) + population.page * active)
         await _browse(run, population, door, progress, until)
+        for line in prepared.policy.problems:  # what was dropped from a recommender's answers is told, not hidden
+            run.note(line)
+            progress.note(line)
     finally:
         mesa.Agent._ids.pop(population, None)  # Mesa counts agents there, and would keep every model alive
 

@@ -64,7 +64,7 @@ def settings() -> str:
 
 
 def _default(value: Any) -> str:
-    if value in (None, "", {}):
+    if value in (None, "", {}, ()):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"

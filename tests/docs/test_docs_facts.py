@@ -37,7 +37,11 @@ def test_the_settings_table_is_that_of_the_model() -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    assert [len(row[3]) > 10 for row in rows(section("docs/simulate.md", "settings"))] == [True] * 31
+    from recloop.simulations import SimulateConfig
+
+    explained = rows(section("docs/simulate.md", "settings"))
+    assert [row[0].strip("`") for row in explained] == list(SimulateConfig.model_fields)
+    assert all(len(row[3]) > 10 for row in explained)
 
 
 def test_the_tables_are_those_that_are_registered() -> None:
@@ -317,3 +321,23 @@ def test_a_digest_can_be_computed_by_what_the_page_says(tmp_path: Path) -> None:
         text = "".join(json.dumps(x, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n" for x in lines)
         assert len(kept) == 1
         assert hashlib.sha256(text.encode()).hexdigest() == run.digest()
+
+
+def test_what_is_dropped_from_a_recommenders_answers_is_told(tmp_path: Path) -> None:
+    import asyncio
+
+    from recloop.runs import Run
+    from recloop.simulations import SimulateConfig, simulate
+
+    says("README.md", "unknown, repeated and already seen items are dropped, counted, and told at the end")
+    films = ["1300854", "1300854", "nowhere", "0770828", "1483013", "1408101", "0816711", "1670345"]
+    lines = f"def best(user, history, k, exclude):\n    return [*exclude[:1], *{films}]\n"
+    (tmp_path / "careless.py").write_text(lines, encoding="utf-8")
+    config = SimulateConfig(model="scripted", recommender=f"{tmp_path}/careless.py:best", users=3, pages=1)
+    with Run.open(asyncio.run(simulate(config, out=tmp_path / "run"))) as run:
+        told = "\n".join(run.manifest.notes)
+        seen = {user: set(event.data["history"]) for event in run.events(kind="persona") if (user := event.agent)}
+        shown = [(row["agent"], row["item"]) for row in run.table("exposures").to_pylist()]
+    assert all(kind in told for kind in ("x excluded", "x unknown_item", "x duplicate"))
+    assert len(set(shown)) == len(shown)
+    assert all(item in films and item != "nowhere" and item not in seen[user] for user, item in shown)
