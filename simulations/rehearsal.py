@@ -80,7 +80,7 @@ async def simulate(
             name=config.name,
             config=config.model_dump(mode="json"),
             seed=config.seed,
-            hashes=_hashes(prepared, prompts),
+            hashes=_hashes(prepared, prompts, population),
             notes=notes,
         ) as run:
             if door is not None:
@@ -120,7 +120,7 @@ async def resume(
         async with _door(config, api_key=api_key, run=run, shared=shared) as door:
             prompts = prompts_of(config, mode_of(config, door))
             prepared = await _ready(config, shared)
-            _same(run, prepared, prompts)
+            _same(run, _hashes(prepared, prompts, population))
             run.calls.retry_failures = True
             run.set_status("running", "")
             if changes:
@@ -251,15 +251,20 @@ def prompts_of(config: SimulateConfig, mode: str) -> dict[str, Prompt]:
     return prompts | {node: Prompt.load(TASTES_PROMPT, override=config.prompts.get(node)) for node in tastes}
 
 
-def _hashes(prepared: Prepared, prompts: Mapping[str, Prompt]) -> dict[str, str]:
-    """What must not change while a run is paused."""
-    return {"data": prepared.data.hash} | {f"prompt:{name}": prompt.hash for name, prompt in prompts.items()}
+def _hashes(prepared: Prepared, prompts: Mapping[str, Prompt], population: type[Population]) -> dict[str, str]:
+    """What must not change while a run is paused: data, prompts, and who is active when (by name, where that is not ours)."""
+    hashes = {"data": prepared.data.hash} | {f"prompt:{name}": prompt.hash for name, prompt in prompts.items()}
+    return (
+        hashes
+        if population is Population
+        else hashes | {"population": f"{population.__module__}:{population.__qualname__}"}
+    )
 
 
-def _same(run: Run, prepared: Prepared, prompts: Mapping[str, Prompt]) -> None:
-    now = _hashes(prepared, prompts)
-    for name, old in run.manifest.hashes.items():
-        if now.get(name) != old:
+def _same(run: Run, now: Mapping[str, str]) -> None:
+    old = run.manifest.hashes
+    for name in sorted({*old, *now}):
+        if now.get(name) != old.get(name):
             raise SimulateError(
                 f"{name} is not what this run began with; restore it, or start a new run with `recloop simulate`"
             )

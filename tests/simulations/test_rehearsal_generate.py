@@ -102,7 +102,9 @@ def test_a_broken_answer_is_no_choice(rehearsed: Rehearsed) -> None:
 
 
 def test_tables_have_the_documented_columns_and_types(rehearsed: Rehearsed) -> None:
-    ours = {name: spec for name, spec in table_specs("simulate").items() if spec.run_kind == "simulate" or name == "calls"}
+    ours = {
+        name: spec for name, spec in table_specs("simulate").items() if spec.run_kind == "simulate" or name == "calls"
+    }
     for name, spec in ours.items():
         schema = pq.read_schema(rehearsed.path / "tables" / f"{name}.parquet")
         assert [(field.name, field.type) for field in schema] == [(c.name, ARROW[c.type]) for c in spec.columns]

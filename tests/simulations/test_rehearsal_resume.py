@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -308,20 +309,21 @@ def test_a_prompt_of_ones_own_is_asked_hashed_and_may_not_change(server: FakeLLM
     assert status(path)[0] == "finished"
 
 
-def test_a_recommender_that_ranks_otherwise_is_refused(server: FakeLLM, tmp_path: Path) -> None:
+def test_what_was_shown_stands_where_the_recommender_has_changed(server: FakeLLM, tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(
-        "def best(user, history, k, exclude):\n    return [f'm{n}' for n in range(60) if f'm{n}' not in exclude]\n"
+        "def best(user, history, k, exclude):\n    return [f'm{n}' for n in range(60) if f'm{n}' not in exclude][:k]\n"
     )
     path = paused(tmp_path, server, recommender=f"{mine}:best")
-    kept = mine.read_text()
-    mine.write_text(kept.replace("range(60)", "reversed(range(60))"))
-    with pytest.raises(SimulateError, match=r"on page 1 user u\d+ was shown"):
-        go_on(path, budget="calls=1000")
-    assert status(path)[0] == "paused"
-    mine.write_text(kept)
-    go_on(path)
+    before = [event.data for event in events(path)]
+    mine.write_text(mine.read_text().replace("range(60)", "reversed(range(60))"))
+    go_on(path, budget="calls=1000")
     assert status(path)[0] == "finished"
+    assert [event.data for event in events(path) if event.page == 0] == before
+    shown = Counter((event.agent, e["item"]) for event in events(path) for e in event.data["exposures"])
+    assert set(shown.values()) == {1}, "nothing is shown twice"
+    with Run.open(path) as run:
+        assert any("the recommender has changed" in note for note in run.manifest.notes)
 
 
 def test_a_wrong_key_at_resume_leaves_the_run_paused(tmp_path: Path, fake_llm: Callable[..., FakeLLM]) -> None:
