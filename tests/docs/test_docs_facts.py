@@ -138,7 +138,7 @@ def test_the_steps_of_a_page_are_the_graphs() -> None:
 
     names = [step.__name__ for step in STEPS]
     assert [row[0] for row in rows(section_of("docs/agents.md", "A page"))] == names
-    says("docs/agents.md", " -> ".join(names), f"after {('one', 'two', 'three')[GIVE_UP_AFTER - 1]} pages in a row")
+    says("docs/agents.md", " -> ".join(names), f"after {('one', 'two', 'three')[GIVE_UP_AFTER - 1]} such pages in a row")
     says("docs/architecture.md", f"`{', '.join(names)}`")
 
 
