@@ -308,22 +308,6 @@ def test_a_prompt_of_ones_own_is_asked_hashed_and_may_not_change(server: FakeLLM
     assert status(path)[0] == "finished"
 
 
-def test_a_recommender_that_ranks_otherwise_is_refused(server: FakeLLM, tmp_path: Path) -> None:
-    mine = tmp_path / "mine.py"
-    mine.write_text(
-        "def best(user, history, k, exclude):\n    return [f'm{n}' for n in range(60) if f'm{n}' not in exclude]\n"
-    )
-    path = paused(tmp_path, server, recommender=f"{mine}:best")
-    kept = mine.read_text()
-    mine.write_text(kept.replace("range(60)", "reversed(range(60))"))
-    with pytest.raises(SimulateError, match=r"on page 1 user u\d+ was shown"):
-        go_on(path, budget="calls=1000")
-    assert status(path)[0] == "paused"
-    mine.write_text(kept)
-    go_on(path)
-    assert status(path)[0] == "finished"
-
-
 def test_a_wrong_key_at_resume_leaves_the_run_paused(tmp_path: Path, fake_llm: Callable[..., FakeLLM]) -> None:
     server = fake_llm(api_key="x")
     path = paused(tmp_path, server)
