@@ -63,14 +63,14 @@ def conclude(path: Path, as_json: bool) -> None:
 def larger_budget(budget: str, reason: str) -> str:
     """The limits of a paused run with twice the one that stopped it ("budget of calls 6 is spent"); empty if none did.
 
-    Limits count what was spent before, except seconds: those begin again with every command.
+    Limits count what was spent before, so the same ones would stop it again.
     """
-    spent = re.match(r"budget of (calls|tokens|usd) ", reason)
+    spent = re.match(r"budget of (calls|tokens|usd|seconds) ", reason)
     if spent is None:
         return ""
     limits = dict(part.replace(" ", "").split("=") for part in budget.split(","))
     twice = 2 * float(limits[spent[1]])
-    limits[spent[1]] = f"{twice:.6g}" if spent[1] == "usd" else f"{twice:.0f}"
+    limits[spent[1]] = f"{twice:.0f}" if spent[1] in ("calls", "tokens") else f"{twice:.6g}"
     return ",".join(f"{name}={value}" for name, value in limits.items())
 
 

@@ -12,7 +12,7 @@ import typer
 from .output import CommandError, megabytes, note, number, print_json, print_table, say, short
 
 if TYPE_CHECKING:
-    from ..runs import Manifest, RunInfo
+    from ..runs import Divergence, Manifest, RunInfo
 
 app = typer.Typer(help="List, look at, compare and tidy recorded runs.", no_args_is_help=True)
 
@@ -200,10 +200,11 @@ def compare(
             "Asked differently", ["what", "a", "b"], [(k, _cell(x), _cell(y)) for k, (x, y) in result.config.items()]
         )
     if result.event is not None:
-        e = result.event
-        where = f"user {e.agent or '-'}, page {e.page}"
-        what = f"{e.field}: {_cell(e.a)} / {_cell(e.b)}" if e.field else "only one of the runs has it"
-        say(f"\nfirst event that differs: {where}, {what}")
+        _differs("event", result.event)
+    elif result.call is not None:
+        _differs("call", result.call)
+    elif not result.same:
+        say("\nevents and calls are the same: what was asked, or the agents' states, differ")
     rows = {name: pair for name, pair in result.rows.items() if any(pair)}
     say()
     print_table("Rows", ["table", "a", "b"], [(k, *map(number, v)) for k, v in rows.items()], right=["a", "b"])
@@ -214,6 +215,17 @@ def compare(
         table = [(k, *map(number, v)) for k, v in (values or result.summary).items()]
         say()
         print_table("Numbers", ["number", "a", "b", "b - a"], table, right=["a", "b", "b - a"])
+
+
+def _differs(what: str, found: Divergence) -> None:
+    where = f"user {found.agent}, page {found.page}" if found.agent else "before the first page"
+    where += f", {found.node}" if found.node else ""
+    say()
+    if found.field:
+        table = [(found.field, _cell(found.a), _cell(found.b))]
+        print_table(f"First {what} that differs: {where}", ["field", "a", "b"], table)
+    else:
+        say(f"first {what} that only {'b' if found.a is None else 'a'} has: {where}")
 
 
 def _cell(value: Any) -> str:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-@dataclass(frozen=True)
-class Result:
-    """What a command left behind."""
+sys.path.insert(0, str(Path(__file__).parent))
 
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """stdout as the one JSON document it should be."""
-        return json.loads(self.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-
+from cli_world import BROKEN, COLUMNS, Result, Stop, edit_manifest, write_ratings
 
 Cli = Callable[..., Result]
 
@@ -54,23 +41,6 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return run
 
 
-def write_ratings(path: Path, *, users: int = 40, items: int = 60, title: str = "Film {item}") -> Path:
-    """A small ratings table with column names of its own: uid, movie, stars, when, name."""
-    rng = np.random.default_rng(3)
-    rows = ["uid,movie,stars,when,name"]
-    for user in range(users):
-        liked = (np.arange(items) % 4 == user % 4) * 2.0
-        for at, item in enumerate(rng.choice(items, size=24, replace=False, p=(liked + 1) / (liked + 1).sum())):
-            stars = int(np.clip(rng.normal(3 + liked[item] / 2, 1), 1, 5))
-            name = title.format(item=item).replace('"', '""')
-            rows.append(f'u{user},m{item},{stars},{1_600_000_000 + 1000 * at},"{name}"')
-    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return path
-
-
-COLUMNS = "user=uid,item=movie,rating=stars,time=when,title=name"
-
-
 @pytest.fixture
 def ratings(tmp_path: Path) -> Callable[..., Path]:
     """`ratings(title="...")` writes a small `ratings.csv` into the folder where commands run."""
@@ -82,3 +52,55 @@ def small(ratings: Callable[..., Path]) -> list[str]:
     """Flags of a rehearsal that takes a fraction of a second: scripted users over a small table."""
     ratings()
     return ["--data", "ratings.csv", "--columns", COLUMNS, "--model", "scripted", "--recommender", "pop"]
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a ratings table and runs over it in every state: finished, other, paused."""
+    import asyncio
+
+    from recloop.data import parse_columns
+    from recloop.simulations import SimulateConfig, simulate
+
+    folder = tmp_path_factory.mktemp("shelf")
+    table = write_ratings(folder / "ratings.csv")
+    base = {"data": str(table), "columns": parse_columns(COLUMNS), "model": "scripted", "users": 6, "pages": 3}
+    ours = SimulateConfig(**base, recommender="pop", watch_rate=(0.4, 0.6))
+    asyncio.run(simulate(ours, out=folder / "finished"))
+    asyncio.run(simulate(ours.model_copy(update={"recommender": "random", "seed": 1}), out=folder / "other"))
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(simulate(ours, out=folder / "paused", progress=Stop(9)))
+    return folder
+
+
+@pytest.fixture
+def runs(shelf: Path, tmp_path: Path) -> Path:
+    """The folder where commands run, with a copy of every run of `shelf`, and what can befall one."""
+    for name in ("finished", "other", "paused"):
+        shutil.copytree(shelf / name, tmp_path / name)
+    for name in ("killed", "failed"):
+        shutil.copytree(shelf / "paused", tmp_path / name)
+    edit_manifest(tmp_path / "killed", status="running", reason="")
+    edit_manifest(tmp_path / "failed", status="failed", reason="ValueError: no")
+    return tmp_path
+
+
+@pytest.fixture
+def broken(shelf: Path, tmp_path: Path) -> Path:
+    """The folder where commands run, with a copy of a finished run for every way of being unreadable."""
+    for name, (damage, _) in BROKEN.items():
+        shutil.copytree(shelf / "finished", tmp_path / name)
+        for left in ("log.sqlite-wal", "log.sqlite-shm"):
+            (tmp_path / name / left).unlink(missing_ok=True)
+        damage(tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture
+def no_runs(tmp_path: Path) -> dict[str, Path]:
+    """What is no run, by name: an empty folder, a folder of something else, a file, nothing at all."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "notes.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    return {name: tmp_path / name for name in ("empty", "foreign", "file", "missing")}

@@ -87,7 +87,11 @@ def test_a_flag_shows_the_default_of_its_setting(name: str) -> None:
     assert shown[1] == wanted
 
 
-LITERALS = {name: get_args(f.annotation) for name, f in SimulateConfig.model_fields.items() if get_origin(f.annotation) is Literal}
+LITERALS = {
+    name: get_args(f.annotation)
+    for name, f in SimulateConfig.model_fields.items()
+    if get_origin(f.annotation) is Literal
+}
 
 
 @pytest.mark.parametrize("name", LITERALS)

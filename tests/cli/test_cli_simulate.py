@@ -89,7 +89,7 @@ def test_a_recommender_of_ones_own_lies_in_the_current_folder(cli: Any, small: l
     with Run.open(tmp_path / "own") as run:
         shown = run.table("exposures").to_pylist()
     assert {row["item"] for row in shown} <= {f"m{i}" for i in range(1, 10)}
-    assert {row["policy"].split("@")[0].split("#")[0] for row in shown} and all("best" in row["policy"] for row in shown)
+    assert all("best" in row["policy"] for row in shown)
 
 
 ACTIONS = """
@@ -136,7 +136,12 @@ def test_hostile_titles_reach_neither_terminal_nor_markup(cli: Any, small: list[
     ratings(title=HOSTILE + "{item}")
     cli("simulate", *small, "--out", "h", "--name", HOSTILE)
     cli("personas", "build", "p.jsonl", "--data", "ratings.csv", "--columns", small[3])
-    for command in (["runs", "show", "h"], ["personas", "show", "h"], ["personas", "show", "p.jsonl"], ["runs", "list", "."]):
+    for command in (
+        ["runs", "show", "h"],
+        ["personas", "show", "h"],
+        ["personas", "show", "p.jsonl"],
+        ["runs", "list", "."],
+    ):
         result = cli(*command)
         assert result.code == 0, result.err
         assert not {"\x1b", "\x07", "\u202e"} & set(result.out + result.err), command
