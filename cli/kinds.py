@@ -36,6 +36,11 @@ def show_summary(run: Run) -> None:
 
         print_summary(summarise(run), console)
         return
+    if run.kind == "sweep":
+        from ..simulations import sweep
+
+        sweep.print_sweep(sweep.summarise(run), console)
+        return
     rows = [(name, number(value)) for name, value in flat(summary_of(run)).items()]
     print_table("Numbers", ["number", "value"], rows, right=["value"])
 

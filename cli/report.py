@@ -28,7 +28,11 @@ def command(
     from .kinds import kind_of
 
     with Run.open(run) as opened:
-        kind_of(opened)
+        if kind_of(opened).name == "sweep":
+            from .sweep import report_sweep
+
+            report_sweep(opened, show, as_json)
+            return
         page, picture = write_report(opened), write_picture(opened)
     if as_json:
         print_json({"run": run, "report": page, "picture": picture})

@@ -46,4 +46,9 @@ def command(
     else:
         changes = {"budget": budget, "concurrency": concurrency, "base_url": base_url, "pages": pages}
         carry_out(lambda bars: kind.call("resume", run, progress=bars, **changes), run)
+    if kind.name == "sweep":
+        from .sweep import conclude_sweep
+
+        conclude_sweep(run, as_json)
+        return
     conclude(run, as_json)

@@ -11,6 +11,7 @@ import typer
 from .output import FAILED, PAUSED, console, note, number, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from ..runs import Run
     from ..simulations.sweep.forecast import SweepForecast
 
 EPILOG = """Exit codes:  0 fine,  1 a cell failed, or an arm shows nothing,  2 bad input,  3 paused (budget spent, endpoint \
@@ -25,7 +26,9 @@ def command(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The sweep's folder (default: ./recloop-runs/<date>-<name>); goes on with one."),
+        typer.Option(
+            metavar="DIR", help="The sweep's folder (default: ./recloop-runs/<date>-<name>); goes on with one."
+        ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Cells rehearsed side by side.")] = 1,
     budget: Annotated[
@@ -109,13 +112,18 @@ def conclude_sweep(path: Path, as_json: bool, against: str | None = None) -> Non
         raise typer.Exit(FAILED)
 
 
-def report_sweep(path: Path) -> Path:
-    """Draw the picture of a sweep again; returns its path."""
-    from ..runs import Run
+def report_sweep(run: Run, show: bool, as_json: bool) -> None:
+    """Draw the picture of a sweep again, and say how each cell gets a page of its own."""
     from ..simulations.sweep import summarise, write_picture
 
-    with Run.open(path) as run:
-        return write_picture(run, summarise(run))
+    picture = write_picture(run, summarise(run))
+    if as_json:
+        print_json({"run": run.path, "report": None, "picture": picture})
+    else:
+        say(f"picture  {picture}")
+        note(f"a page about one cell:  recloop report {shlex.quote(str(run.path / 'runs'))}/CELL")
+    if show:
+        typer.launch(str(picture.resolve()))
 
 
 def _show(forecast: SweepForecast, as_json: bool) -> None:

@@ -5,6 +5,7 @@
     calibrate.py   score mode learns its margins            minds.py       LangGraph agents or scripted users
     rehearsal.py   start, resume, replay                    forecasting.py what it would cost
     tables.py      the run's documented tables              outcome/       what came of it: numbers, report, charts
+    shared.py      what several rehearsals have in common   sweep/         a grid of rehearsals and its table
 
 A study (a question asked of rehearsals) is a new file here. The names below are the public face; they load on first use.
 """
@@ -15,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ..runs import RunKind, register_kind
+from . import sweep as _sweep  # noqa: F401  (registers its kind and tables)
 from . import tables as _tables  # noqa: F401  (registers the tables)
 from .config import VOLATILE, SimulateConfig, SimulateError, load_config
 
