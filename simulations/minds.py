@@ -65,8 +65,8 @@ class GraphMind:
             record["failures"] = record["failures"] + [f.json() for f in said.failures]
         return record
 
-    async def _live(self, given: UserState, context: UserContext) -> UserState:
-        """The user's state after this page."""
+    async def _live(self, given: UserState, context: UserContext) -> dict[str, Any]:
+        """The channels of the user's graph (see `UserState`) after this page."""
         return await self.graph.ainvoke(
             given,
             {"configurable": {"thread_id": context.persona.user}, "recursion_limit": 25},
@@ -84,12 +84,12 @@ class ReplayMind(GraphMind):
     def __init__(self, world: World, asker: Asker, saver: LogSaver) -> None:
         super().__init__(world, asker, saver)
         self.saver = saver
-        self._states: dict[str, UserState] = {}
+        self._states: dict[str, dict[str, Any]] = {}
 
-    async def _live(self, given: UserState, context: UserContext) -> UserState:
+    async def _live(self, given: UserState, context: UserContext) -> dict[str, Any]:
         user = context.persona.user
-        before: UserState = {**self._states.get(user, {}), **given}
-        state: UserState = {**before, **await whole_page(before, context)}
+        before = {**self._states.get(user, {}), **given}
+        state = before | await whole_page(before, context)
         self._states[user] = state
         self.saver.keep_state(user, state, step=state["page"])
         return state
