@@ -115,6 +115,13 @@ def test_every_file_of_ours_that_is_named_is_there(page: str) -> None:
             assert any(f"/{path}".endswith(f"/{name}") for path in ours), f"{page}: {name}"
 
 
+def test_every_page_that_the_code_names_is_there() -> None:
+    for folder in {f.split("/")[0] for row in rows(section_of("docs/architecture.md", "Floors")) for f in code(row[1])}:
+        for path in (ROOT / folder).rglob("*.py"):
+            for page in re.findall(r"\bdocs/\w+\.md\b", path.read_text(encoding="utf-8")):
+                assert (ROOT / page).exists(), f"{path.relative_to(ROOT)} names {page}"
+
+
 def test_the_floors_are_the_folders() -> None:
     named = {folder for row in rows(section_of("docs/architecture.md", "Floors")) for folder in code(row[1])}
     packages = {f"{path.parent.name}/" for path in ROOT.glob("*/__init__.py")}
@@ -138,7 +145,9 @@ def test_the_steps_of_a_page_are_the_graphs() -> None:
 
     names = [step.__name__ for step in STEPS]
     assert [row[0] for row in rows(section_of("docs/agents.md", "A page"))] == names
-    says("docs/agents.md", " -> ".join(names), f"after {('one', 'two', 'three')[GIVE_UP_AFTER - 1]} such pages in a row")
+    says(
+        "docs/agents.md", " -> ".join(names), f"after {('one', 'two', 'three')[GIVE_UP_AFTER - 1]} such pages in a row"
+    )
     says("docs/architecture.md", f"`{', '.join(names)}`")
 
 
