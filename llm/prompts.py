@@ -52,7 +52,7 @@ class Prompt:
         missing = prompt.used - theirs.used
         if missing:
             raise PromptError(
-                f"{override}: prompt {prompt.name!r} needs {_braced(missing)}; put each where its text belongs"
+                f"{override}: prompt {prompt.name!r} needs {_braced(missing)}\n  put each where its text belongs"
             )
         return cls(prompt.name, theirs.purpose or prompt.purpose, prompt.fields, theirs.sections, str(override))
 
@@ -63,30 +63,30 @@ class Prompt:
         if not text.startswith("---\n"):
             if known is None:
                 raise PromptError(
-                    f"{source}: a prompt begins with a header: a line ---, then name, purpose, fields, then ---"
+                    f"{source}: a prompt begins with a header\n  write a line ---, then name, purpose, fields, then ---"
                 )
             header, body = "", text
         else:
             header, closed, body = text[4:].partition("\n---\n")
             if not closed:
-                raise PromptError(f"{source}: the header is not closed; put a line --- after the fields")
+                raise PromptError(f"{source}: the header is not closed\n  put a line --- after the fields")
         entries, fields = _header(header, source)
         if known is None:
             for name in ("name", "purpose"):
                 if not entries.get(name):
                     raise PromptError(f"{source}: the header has no {name}")
         elif unknown := fields.keys() - known.keys():
-            raise PromptError(f"{source}: unknown field {_braced(unknown)}; there are {_braced(known)}")
+            raise PromptError(f"{source}: unknown field {_braced(unknown)}\n  there are {_braced(known)}")
         prompt = cls(
             entries.get("name", ""), entries.get("purpose", ""), known or fields, _sections(body, source), source
         )
         for _, template in prompt.sections:
             for braces in _BRACES.findall(template):
                 if not FIELD.fullmatch(braces):
-                    raise PromptError(f"{source}: {braces} is no field: a field is one word, as in {{{{user_name}}}}")
+                    raise PromptError(f"{source}: {braces} is no field\n  a field is one word, as in {{{{user_name}}}}")
         if unknown := prompt.used - prompt.fields.keys():
             raise PromptError(
-                f"{source}: unknown field {_braced(unknown)}; there are {_braced(prompt.fields) or 'none'}"
+                f"{source}: unknown field {_braced(unknown)}\n  there are {_braced(prompt.fields) or 'none'}"
             )
         if known is None and (idle := prompt.fields.keys() - prompt.used):
             raise PromptError(f"{source}: the header names {_braced(idle)}, which the text does not use")
@@ -120,8 +120,11 @@ class Prompt:
 def _text(file: Readable) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise PromptError(f"{file}: cannot be read as UTF-8 text ({problem})") from None
+    except OSError as problem:
+        why = (problem.strerror or str(problem)).lower()
+        raise PromptError(f"{file}: cannot be read: {why}\n  give the path of a prompt file") from None
+    except UnicodeDecodeError as problem:
+        raise PromptError(f"{file}: cannot be read: byte {problem.start} is not UTF-8\n  save it as UTF-8") from None
 
 
 def _header(text: str, source: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -134,15 +137,17 @@ def _header(text: str, source: str) -> tuple[dict[str, str], dict[str, str]]:
         indented = line[0] in " \t-"
         match = _ENTRY.fullmatch(line.strip().removeprefix("- "))
         if match is None:
-            raise PromptError(f"{source}: header line {line.strip()!r} is not 'name: text'")
+            raise PromptError(f"{source}: header line {line.strip()!r}\n  write it as 'name: text'")
         name, value = match[1], match[2].strip()
         target = fields if indented else entries
         if indented and (list(entries)[-1:] != ["fields"] or not value):
             raise PromptError(
-                f"{source}: header line {line.strip()!r}: write fields under 'fields:' as '  name: what it is'"
+                f"{source}: header line {line.strip()!r}\n  write fields under 'fields:' as '  name: what it is'"
             )
         if name in target or not (indented or name in ("name", "purpose", "fields")):
-            raise PromptError(f"{source}: header entry {name!r} is unknown or given twice")
+            raise PromptError(
+                f"{source}: header entry {name!r} is unknown or given twice\n  there are name, purpose and fields"
+            )
         target[name] = value
     return entries, fields
 
@@ -153,9 +158,9 @@ def _sections(body: str, source: str) -> tuple[tuple[str, str], ...]:
     if not sections:
         sections = (("user", body.strip()),)
     elif parts[0].strip():
-        raise PromptError(f"{source}: text before the first section; put it under ## system or ## user")
+        raise PromptError(f"{source}: text before the first section\n  put it under ## system or ## user")
     if not all(template for _, template in sections):
-        raise PromptError(f"{source}: a section is empty")
+        raise PromptError(f"{source}: a section is empty\n  write the text for the model under ## system or ## user")
     return sections
 
 

@@ -8,13 +8,13 @@ import json
 import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from ..redact import HIDDEN, LONG, secrets_of
 from ..types import Abilities
+from .address import Address, checked_headers
 from .base import (
     ChatRequest,
-    ConfigProblem,
     NoAbility,
     ProviderError,
     RawAnswer,
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 OPENAI = "https://api.openai.com/v1"
 CONNECT_SECONDS = 15.0
+PLAIN_HEADERS = ("content-type", "user-agent", "accept", "http-referer", "referer", "x-title", "openai-organization")
+"""Headers whose values are no secrets."""
+
 HELLO = ({"role": "user", "content": "Reply with the word ok."},)
 
 
@@ -55,26 +58,19 @@ class OpenAIProvider:
         headers: Mapping[str, str] | None = None,
         connections: int = 64,
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigProblem(f"{base_url!r} is no address of an endpoint; it looks like http://127.0.0.1:8000/v1")
-        host = parts.netloc.rpartition("@")[2]
+        address = Address.parse(base_url)
         self.name, self.model = name, model
-        self.where = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
-        query = f"?{parts.query}" if parts.query else ""
-        self._url = f"{self.where}/chat/completions{query}"
-        self._secrets = tuple(text for text in (api_key, parts.password, parts.query) if text)
-        self._headers = {"content-type": "application/json", "user-agent": "recloop", **(headers or {})}
-        self._secrets += tuple(value for value in (headers or {}).values() if len(value) >= 8)
-        if parts.username is not None:
-            import base64
-
-            pair = f"{parts.username}:{parts.password or ''}".encode()
-            self._headers["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-        if api_key:
-            self._headers["authorization"] = f"Bearer {api_key}"
+        self.where = address.where
+        self._url = f"{address.where}/chat/completions{address.query}"
+        given = {"content-type": "application/json", "user-agent": "recloop", **(headers or {})}
+        if authorization := f"Bearer {api_key}" if api_key else address.authorization:
+            given["authorization"] = authorization
+        self._headers = checked_headers(given)
+        told = [value for name, value in (headers or {}).items() if name.lower() not in PLAIN_HEADERS]
+        self._secrets = secrets_of(api_key, *address.secrets, *told)
+        self._hidden = tuple(secret.encode() for secret in self._secrets if len(secret) >= LONG)
         self._connections = connections
-        self._proxy = _proxy(parts.scheme, parts.hostname)
+        self._proxy = _proxy(address.scheme, address.host)
         self._sessions: dict[asyncio.AbstractEventLoop, ClientSession] = {}
         self._without: frozenset[str] = frozenset()
         self._lists_logprobs: bool | None = None
@@ -94,7 +90,7 @@ class OpenAIProvider:
     async def score(self, request: ScoreRequest) -> RawScores:
         """The next token's log-probabilities after prompt and suffix as the user's message; one question."""
         if request.whole:
-            raise NoAbility(f"{self.name} gives no log-likelihoods of whole texts; use a local model for loglik")
+            raise NoAbility(f"{self.name} gives no log-likelihoods of whole texts\n  use a local model for loglik")
         if self._lists_logprobs is False:
             raise self._no_logprobs()
         (question,) = request.questions
@@ -144,7 +140,7 @@ class OpenAIProvider:
 
     def _no_logprobs(self) -> NoAbility:
         return NoAbility(
-            f"{self.name} lists no log-probabilities, so it cannot score; ask it to generate, or use a local model"
+            f"{self.name} lists no log-probabilities, so it cannot score\n  ask it to generate, or use a local model"
         )
 
     async def _post(self, body: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
@@ -160,6 +156,9 @@ class OpenAIProvider:
                 raw = await reply.read()
         except (ClientError, OSError, TimeoutError) as problem:
             raise connection_failure(problem, self.where, self._secrets) from None
+        for secret in self._hidden:  # an endpoint that repeats what it was sent must not bring a key into the record
+            if secret in raw:
+                raw = raw.replace(secret, HIDDEN.encode())
         if status != 200:
             raise self._learn(failure(status, headers, raw, body, self.where, self._secrets))
         try:
