@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -161,12 +160,6 @@ class GenerateAsker:
         if self.plan == "fused":
             return self.prompts["page"].render(**fields, fatigue=self._tired(user, slate.page))
         return self.prompts["react"].render(**fields)
-
-    def prompt_bytes(self, user: Persona, slate: Slate) -> int:
-        """Size of a first page's prompt and schema, for forecasts."""
-        schema = json.dumps(self._form(slate).json_schema())
-        texts = [*(m["content"] for m in self._page_messages(user, slate, [])), schema]
-        return sum(len(text.encode()) for text in texts)
 
     def _form(self, slate: Slate) -> PageForm:
         return PageForm(tuple(_keys(slate)), self.world.actions.names, self.world.rated, self.plan == "fused")

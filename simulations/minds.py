@@ -13,7 +13,7 @@ from ..agents.ask import Asker, World, lost
 from ..agents.memory import Memory
 from ..agents.satisfaction import START
 from ..agents.scripted import ScriptedPopulation
-from ..agents.user_state import UserState, new_state, page_input
+from ..agents.user_state import new_state, page_input
 from ..agents.user_steps import UserContext, whole_page
 from .population import PageRecord, Turn
 from .settling import all_settled
@@ -25,16 +25,12 @@ AT_ONCE = 256
 """Users who think at once, unless told otherwise. More than calls in flight; a user who only waits takes 100 kB."""
 
 
-class GraphMind:
-    """One LangGraph run per agent-page; an agent's state is its graph's checkpoint (thread = user id)."""
+class StepMind:
+    """The steps of an agent-page one after the other; what a user is between pages is kept in memory."""
 
-    def __init__(
-        self, world: World, asker: Asker, checkpointer: Any, *, fine: bool = False, at_once: int = AT_ONCE
-    ) -> None:
-        from ..agents.user_graph import page_graph  # LangGraph takes half a second, and scripted users need none
-
+    def __init__(self, world: World, asker: Asker, *, at_once: int = AT_ONCE) -> None:
         self.world, self.asker, self.at_once = world, asker, at_once
-        self.graph = page_graph(checkpointer, fine=fine)
+        self._states: dict[str, dict[str, Any]] = {}
 
     async def think(self, page: int, turns: Sequence[Turn], *, progress: Callable[[], None]) -> list[PageRecord]:
         seats = asyncio.Semaphore(self.at_once)
@@ -48,7 +44,8 @@ class GraphMind:
         return await all_settled(one(turn) for turn in turns)
 
     async def _page(self, turn: Turn) -> PageRecord:
-        persona, given = turn.persona, page_input(turn.slate)
+        persona = turn.persona
+        given: dict[str, Any] = {**page_input(turn.slate)}
         if turn.satisfaction is None:
             given = {**new_state(persona), **given}
         state = await self._live(given, UserContext(persona, self.world, self.asker))
@@ -65,8 +62,27 @@ class GraphMind:
             record["failures"] = record["failures"] + [f.json() for f in said.failures]
         return record
 
-    async def _live(self, given: UserState, context: UserContext) -> dict[str, Any]:
-        """The channels of the user's graph (see `UserState`) after this page."""
+    async def _live(self, given: dict[str, Any], context: UserContext) -> dict[str, Any]:
+        """The user's state after this page."""
+        user = context.persona.user
+        before = {**self._states.get(user, {}), **given}
+        state = {**before, **await whole_page(before, context)}
+        self._states[user] = state
+        return state
+
+
+class GraphMind(StepMind):
+    """One LangGraph run per agent-page; an agent's state is its graph's checkpoint (thread = user id)."""
+
+    def __init__(
+        self, world: World, asker: Asker, checkpointer: Any, *, fine: bool = False, at_once: int = AT_ONCE
+    ) -> None:
+        from ..agents.user_graph import page_graph  # LangGraph takes half a second, and scripted users need none
+
+        super().__init__(world, asker, at_once=at_once)
+        self.graph = page_graph(checkpointer, fine=fine)
+
+    async def _live(self, given: dict[str, Any], context: UserContext) -> dict[str, Any]:
         return await self.graph.ainvoke(
             given,
             {"configurable": {"thread_id": context.persona.user}, "recursion_limit": 25},
@@ -75,23 +91,19 @@ class GraphMind:
         )
 
 
-class ReplayMind(GraphMind):
+class ReplayMind(StepMind):
     """The steps of the graph without the graph around them, which takes longer than a recorded answer: for replays.
 
     What is kept of a user is what the graph would have kept (the digest holds the two equal).
     """
 
     def __init__(self, world: World, asker: Asker, saver: LogSaver) -> None:
-        super().__init__(world, asker, saver)
+        super().__init__(world, asker)
         self.saver = saver
-        self._states: dict[str, dict[str, Any]] = {}
 
-    async def _live(self, given: UserState, context: UserContext) -> dict[str, Any]:
-        user = context.persona.user
-        before = {**self._states.get(user, {}), **given}
-        state = before | await whole_page(before, context)
-        self._states[user] = state
-        self.saver.keep_state(user, state, step=state["page"])
+    async def _live(self, given: dict[str, Any], context: UserContext) -> dict[str, Any]:
+        state = await super()._live(given, context)
+        self.saver.keep_state(context.persona.user, state, step=state["page"])
         return state
 
 

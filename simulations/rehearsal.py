@@ -11,28 +11,18 @@ from typing import Any
 import mesa
 
 from ..agents.actions import ActionSet
-from ..agents.ask import Asker, BudgetReached
-from ..agents.ask_generate import NODES as GENERATE_NODES
-from ..agents.ask_generate import GenerateAsker, load_prompts
-from ..agents.ask_score import NODES as SCORE_NODES
-from ..agents.ask_score import ScoreAsker, ScoreReader
-from ..agents.calibration_items import calibration_sets, withheld_items
+from ..agents.ask import BudgetReached
 from ..agents.fatigue import FatigueConfig
-from ..agents.llm_tastes import NODE as TASTES
-from ..agents.llm_tastes import PROMPT as TASTES_PROMPT
-from ..agents.llm_tastes import llm_tastes
-from ..agents.personas import Persona, build_personas
+from ..agents.personas import Persona
 from ..agents.scripted import ScriptedConfig, ScriptedPopulation
 from ..llm import Budget, Door, ModelConfigError, Prompt, open_model
 from ..runs import DiskFull, Event, Manifest, Run, check_vacant, new_run_path
-from .calibrate import NODE as CALIBRATE
-from .calibrate import calibrate
 from .config import SimulateConfig, SimulateError, checked
 from .minds import GraphMind, ReplayMind, ScriptedMind
+from .players import can_play, mode_of, players, prompts_of
 from .population import Mind, PageRecord, Population
 from .preparation import Prepared, prepare
 from .progress import Progress, Silent
-from .settling import all_settled
 from .shared import Shared
 from .tables import KIND
 
@@ -180,15 +170,6 @@ async def _ready(config: SimulateConfig, shared: Shared | None = None) -> Prepar
     return prepared
 
 
-def mode_of(config: SimulateConfig, door: Door | None) -> str:
-    """The mode really used: `auto` scores with plumbing-grade models and generates with all others."""
-    if door is None:
-        return "scripted"
-    if config.mode != "auto":
-        return config.mode
-    return "score" if door.abilities.plumbing_grade else "generate"
-
-
 @asynccontextmanager
 async def _door(
     config: SimulateConfig,
@@ -225,30 +206,6 @@ async def _door(
         yield door
     finally:
         await door.close()
-
-
-def can_play(config: SimulateConfig, door: Door) -> None:
-    """Raises `SimulateError` where the model (checked) has not what the mode needs."""
-    if mode_of(config, door) == "score" and not door.abilities.score:
-        raise SimulateError(
-            f"{door.name} lists no log-probabilities, so it cannot play users in score mode\n"
-            "  take --mode generate, or a local model"
-        )
-
-
-def prompts_of(config: SimulateConfig, mode: str) -> dict[str, Prompt]:
-    """The prompts of a mode, the user's files in place of ours. Raises `SimulateError` for a name there is none of."""
-    nodes = {"generate": GENERATE_NODES, "score": SCORE_NODES}.get(mode, ())
-    tastes = (TASTES,) if config.tastes == "llm" and not config.scripted else ()
-    unknown = sorted(set(config.prompts) - {*nodes, *tastes})
-    if unknown:
-        raise SimulateError(
-            f"no prompt named {', '.join(unknown)} in {mode} mode\n  there are: {', '.join([*nodes, *tastes])}"
-            if nodes
-            else "scripted users read no prompts\n  leave --prompt out, or name a model with --model"
-        )
-    prompts = load_prompts(config.prompts, nodes)
-    return prompts | {node: Prompt.load(TASTES_PROMPT, override=config.prompts.get(node)) for node in tastes}
 
 
 def _hashes(prepared: Prepared, prompts: Mapping[str, Prompt], population: type[Population]) -> dict[str, str]:
@@ -374,55 +331,18 @@ async def _mind(
     run: Run, prepared: Prepared, door: Door | None, prompts: Mapping[str, Prompt], progress: Progress
 ) -> tuple[list[Persona], Mind, list[Event]]:
     """Who the users are, who thinks for them, and what is to be logged of how that was found out."""
-    config, world, personas, train = prepared.config, prepared.world, prepared.personas, prepared.split.train
+    config, world, personas = prepared.config, prepared.world, prepared.personas
     if door is None:
         low, high = config.watch_rate
         rules = ScriptedConfig(rate_low=low, rate_high=high, fatigue=FatigueConfig(strength=config.fatigue))
-        return personas, ScriptedMind(world, ScriptedPopulation(train, personas, rules, seed=config.seed)), []
-    if mode_of(config, door) != "score":
-        personas = await _tastes(run, prepared, personas, door, prompts, progress)
-        asker: Asker = GenerateAsker(door, world, plan=config.plan, prompts=prompts)
-        return personas, _agents(run, prepared, door, asker), []
-    users = [p.user for p in personas]
-    sets = calibration_sets(train, users, config.calibration_items // 2, config.seed)
-    personas = build_personas(train, users, withheld=withheld_items(sets))
-    personas = await _tastes(run, prepared, personas, door, prompts, progress)
-    reader = ScoreReader(door, world, prompts, config.reads)
-    found = await calibrate(prepared, personas, sets, reader, progress)
-    _answered(run, CALIBRATE, len(personas))
-    asker = ScoreAsker(reader, found.watching, found.ratings, say=config.say)
-    return personas, _agents(run, prepared, door, asker), [Event("calibration", data=found.report)]
-
-
-def _agents(run: Run, prepared: Prepared, door: Door, asker: Asker) -> Mind:
+        scripted = ScriptedPopulation(prepared.split.train, personas, rules, seed=config.seed)
+        return personas, ScriptedMind(world, scripted), []
+    found = await players(prepared, door, prompts, progress, lambda node: _answered(run, node, len(personas)))
+    setup = [] if found.calibration is None else [Event("calibration", data=found.calibration)]
     if door.replay_only:
-        return ReplayMind(prepared.world, asker, run.saver())
+        return found.personas, ReplayMind(world, found.asker, run.saver()), setup
     # Twice as many as calls in flight: the next ones are ready when a call comes back. A user who waits takes 100 kB.
-    return GraphMind(prepared.world, asker, run.saver(), at_once=2 * prepared.config.concurrency)
-
-
-async def _tastes(
-    run: Run,
-    prepared: Prepared,
-    personas: list[Persona],
-    door: Door,
-    prompts: Mapping[str, Prompt],
-    progress: Progress,
-) -> list[Persona]:
-    """The personas with tastes in the model's words, where that was asked for; withheld rows stay out of them too."""
-    config, train = prepared.config, prepared.split.train
-    if config.tastes != "llm":
-        return personas
-    progress.stage("summarising tastes", len(personas))
-
-    async def one(persona: Persona) -> Persona:
-        told = await llm_tastes(persona, train, door, seed=config.seed, prompt=prompts[TASTES])
-        progress.advance()
-        return told
-
-    told = await all_settled(one(persona) for persona in personas)
-    _answered(run, TASTES, len(personas))
-    return told
+    return found.personas, GraphMind(world, found.asker, run.saver(), at_once=2 * config.concurrency), setup
 
 
 def _answered(run: Run, node: str, asked: int) -> None:

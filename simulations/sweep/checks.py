@@ -11,9 +11,9 @@ from ...llm import Door, MemoryCassette, open_model
 from ...methods.recommenders import open_recommender
 from ...runs import CallRecord
 from ..config import SimulateConfig, SimulateError
+from ..players import can_play, mode_of, prompts_of
 from ..preparation import open_actions
 from ..progress import Progress
-from ..rehearsal import can_play, mode_of, prompts_of
 from ..shared import Shared
 from .grid import Cell, Grid, Problems
 
@@ -38,7 +38,7 @@ async def check(
     """
     problems, checked = Problems(), Checked()
     doors: dict[tuple[Any, ...], Door | str | None] = {}
-    progress.stage("checking", len(grid.cells))
+    progress.note(f"checking {len(grid.cells)} cells")
     for cell in grid.cells:
         await asyncio.sleep(0)  # here a cancelled check stops
         _world(cell, shared, problems)
@@ -50,7 +50,6 @@ async def check(
             problems.add(cell.name, "model", door)
         else:
             _mind(cell, door, ask, checked, problems)
-        progress.advance()
     problems.raise_any("the grid")
     checked.hashes |= hashes(grid, shared)
     return checked
