@@ -2,8 +2,9 @@
 
     config.py      what a rehearsal is asked to do          policy.py      the recommender in the loop
     preparation.py data, split, personas, recommender       population.py  the Mesa model
-    calibrate.py   score mode learns its margins            minds.py       LangGraph agents or scripted users
-    rehearsal.py   start, resume, replay                    forecasting.py what it would cost
+    players.py     who the users are, who answers           minds.py       LangGraph agents or scripted users
+    calibrate.py   score mode learns its margins            forecasting.py what it would cost
+    rehearsal.py   start, resume, replay                    recorded.py    the recommender of a replay
     tables.py      the run's documented tables              outcome/       what came of it: numbers, report, charts
     shared.py      what several rehearsals have in common   sweep/         a grid of rehearsals and its table
 
