@@ -6,7 +6,6 @@ node costs about as much as everything else a page does). A test holds the two e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
