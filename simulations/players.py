@@ -85,10 +85,17 @@ def mode_of(config: SimulateConfig, door: Door | None) -> str:
 
 def can_play(config: SimulateConfig, door: Door) -> None:
     """Raises `SimulateError` where the model (checked) has not what the mode needs."""
-    if mode_of(config, door) == "score" and not door.abilities.score:
+    if mode_of(config, door) != "score":
+        return
+    if not door.abilities.score:
         raise SimulateError(
             f"{door.name} lists no log-probabilities, so it cannot play users in score mode\n"
             "  take --mode generate, or a local model"
+        )
+    if config.reads == "title" and door.provider.remote:
+        raise SimulateError(
+            f"{door.name} lists single next tokens, and --signal title reads whole titles\n"
+            "  take --signal yesno, or a local model"
         )
 
 

@@ -97,7 +97,8 @@ STAY_FAITHFUL = [{**STAY[0], "reply": STAY[0]["reply"].split(', "feeling"')[0] +
 class ScoringServer:
     """An endpoint that lists log-probabilities: of Yes and No, of verdicts, drawn from the prompt; counts what it is asked.
 
-    `fails(prompt)` says which prompts are answered with 500. `lists=False`: it answers, without log-probabilities.
+    `fails(prompt)` says which prompts are answered with 500, `yes(prompt)` how many nats Yes is ahead beyond chance.
+    `lists=False`: it answers, without log-probabilities.
     """
 
     LABELS = ("Yes", "No", "terrible", "bad", "okay", "good", "great")
@@ -105,6 +106,7 @@ class ScoringServer:
     def __init__(self, lists: bool = True) -> None:
         self.lists = lists
         self.fails: Callable[[str], bool] = lambda prompt: False
+        self.yes: Callable[[str], float] = lambda prompt: 0.0
         self.prompts: list[str] = []
         server = self
 
@@ -118,6 +120,7 @@ class ScoringServer:
                 draw = np.random.default_rng(zlib.crc32(prompt.encode()))
                 time.sleep(draw.uniform(0, 0.01))  # so that answers come out of order
                 listed = [{"token": label, "logprob": float(-draw.uniform(0.1, 5))} for label in server.LABELS]
+                listed[0]["logprob"] += server.yes(prompt)
                 logprobs = {"content": [{**listed[0], "top_logprobs": listed}]} if server.lists else None
                 choice = {"index": 0, "message": {"role": "assistant", "content": "Yes"}, "finish_reason": "stop"}
                 usage = {"prompt_tokens": -(-len(prompt.encode()) // 4), "completion_tokens": 1}

@@ -247,6 +247,8 @@ def test_an_endpoint_that_is_not_there_is_told_before_a_run_exists(tmp_path: Pat
 def test_an_endpoint_without_log_probabilities_cannot_score(tmp_path: Path) -> None:
     with ScoringServer(lists=False) as server:
         refused(tmp_path, config(tmp_path, server, mode="score"), "cannot play users in score mode")
+    with ScoringServer() as server:
+        refused(tmp_path, config(tmp_path, server, mode="score", signal="title"), "single next tokens")
 
 
 def test_a_budget_in_dollars_needs_a_price_and_one_below_a_call_buys_nothing(server: FakeLLM, tmp_path: Path) -> None:
