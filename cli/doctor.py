@@ -36,15 +36,24 @@ def command(
         print_table(
             "recloop doctor", ["what", "state", "found"], [(r["what"], _state(r), short(r["found"])) for r in rows]
         )
-        mend = {row["mend"]: row["what"] for row in rows if row["mend"]}
-        if mend:
-            say("\nto mend it:")
-            for line, what in mend.items():
-                say(f"  {line}    # {what}")
-        else:
-            say("\nall is well; next:  recloop simulate", style="dim")
+        _say_mending(rows)
     if any(not row["ok"] and not row["optional"] for row in rows):
         raise typer.Exit(FAILED)
+
+
+def _say_mending(rows: list[dict[str, Any]]) -> None:
+    for title, optional in (("to mend it:", False), ("if wanted:", True)):
+        commands: dict[str, list[str]] = {}
+        for row in rows:
+            if row["mend"] and row["optional"] == optional:
+                commands.setdefault(row["mend"], []).append(row["what"])
+        if commands:
+            say(f"\n{title}")
+        for command, what in commands.items():
+            say(f"  {command}    # {', '.join(what)}")
+    if all(row["ok"] or row["optional"] for row in rows):
+        local = all(row["ok"] for row in rows if row["what"] in RUNTIMES)
+        say(f"\nnext:  recloop simulate{'' if local else ' --model scripted'}", style="dim")
 
 
 def _state(row: dict[str, Any]) -> str:
@@ -66,6 +75,9 @@ def findings() -> list[dict[str, Any]]:
         if row["what"] in RUNTIMES:
             row |= _runtime(row)
         rows.append(row)
+    torch = _version("torch")
+    found = torch or "not installed (only lightgcn and multvae need it)"
+    rows.append({**_row("torch", torch is not None, found, install_command("torch")), "optional": True})
     from ..data import list_datasets
 
     names = ", ".join(entry.name for entry in list_datasets())
