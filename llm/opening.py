@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from .budget import Budget
 from .cassette import Cassette
@@ -78,10 +77,14 @@ def _provider(
 
         return LlamaProvider(spec[len("local/") :]), None
     if spec.startswith(("http://", "https://")):
+        from .providers.address import Address, bare
+
         address, _, model = spec.partition("#")
         if not model:
-            raise ModelConfigError(f"{spec!r} names no model\n  write the model's name after a #, as in {address}#NAME")
-        return _endpoint(_bare(address, model), model, address, options, concurrency), None
+            shown = Address.parse(address).where
+            raise ModelConfigError(f"{shown!r} names no model\n  write the model's name after a #, as in {shown}#NAME")
+        # The name is the spelling's, also where the model has moved: recorded calls stay its own.
+        return _endpoint(f"{bare(address)}#{model}", model, options["base_url"] or address, options, concurrency), None
     provider, _, model = spec.partition("/")
     if provider == "openai" and model:
         from .providers.openai_http import OPENAI
@@ -104,12 +107,6 @@ def _endpoint(name: str, model: str, address: str, options: dict[str, Any], conc
     return OpenAIProvider(
         name, model, address, api_key=options["api_key"], headers=options["headers"], connections=concurrency
     )
-
-
-def _bare(address: str, model: str) -> str:
-    """The spelling without user, password and query: it is recorded and shown."""
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}#{model}"
 
 
 def _pricing(stated: Price | None, listed: str | None) -> Callable[[], Price | None]:

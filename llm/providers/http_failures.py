@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import ssl
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ..redact import redact
+from .address import bare
 from .base import (
     BadAnswer,
     ConfigProblem,
@@ -26,6 +29,7 @@ from .base import (
 REFUSAL_CODES = ("content_filter", "content_policy_violation", "responsibleaipolicyviolation")
 SCHEMA_WORDS = ("response_format", "json_schema", "json schema", "structured output", "guided", "grammar")
 PARAMETERS = ("max_tokens", "temperature", "top_logprobs", "logprobs", "seed", "stop")
+NO_MODEL = ("model_not_found", "invalid model", "unknown model", "no such model", "not found", "does not exist")
 TURNED_DOWN = ("not support", "unsupported", "unrecognized", "unknown", "unexpected", "not permitted", "not allowed",
                "unavailable", "extra inputs", "extra fields", "not available", "deprecated")  # fmt: skip
 
@@ -34,13 +38,16 @@ def failure(
     status: int, headers: Mapping[str, str], body: bytes, sent: Mapping[str, Any], where: str, secrets: tuple[str, ...]
 ) -> ProviderError:
     """The failure that an HTTP answer stands for. `sent` is the request body, `where` the endpoint without secrets."""
-    message, code = _message(body)
+    message, code = error_words(body)
     words = f"{code} {message}".lower()
     said = redact(f"{where} answered {status}: {message or 'no reason given'}", *secrets)
     if status in (400, 422):
         if any(word in words for word in REFUSAL_CODES):
             return Refused(said)
-        return unsupported(words, said, sent) or Rejected(said)
+        if (part := unsupported(words, said, sent)) is not None:
+            return part
+        wrong_model = "model" in words and any(word in words for word in NO_MODEL)
+        return ConfigProblem(f"{said}\n  check the model's name") if wrong_model else Rejected(said)
     if status in (401, 403):
         return ConfigProblem(
             f"{said}\n  check the key: OPENAI_API_KEY with openai/NAME (and --base-url for an endpoint of your own), or api_key="
@@ -58,7 +65,9 @@ def failure(
     if status >= 500 or status in (409, 425):
         return ServerError(said, retry_after(headers))
     if 300 <= status < 400:
-        return ConfigProblem(f"{said}\n  the address redirects; give the final one")
+        to = redact(bare(headers.get("location", "")).removesuffix("/chat/completions"), *secrets)
+        final = f"give that address: {to}" if "://" in to else "give the final address"
+        return ConfigProblem(f"{where} answered {status}: it has moved\n  {final}")
     return Rejected(said)
 
 
@@ -95,11 +104,22 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def connection_failure(problem: BaseException, where: str, secrets: tuple[str, ...]) -> ConnectionLost:
-    below = getattr(problem, "os_error", None)  # aiohttp's own words for it are about sockets
-    plain = os.strerror(below.errno).lower() if isinstance(below, OSError) and (below.errno or 0) > 0 else ""
-    words = redact(plain or str(problem) or type(problem).__name__, *secrets)
-    return ConnectionLost(f"no connection to {where}: {words}")
+def connection_failure(problem: BaseException, where: str, secrets: tuple[str, ...]) -> ProviderError:
+    """No connection, or a broken one. A certificate that is not trusted, and TLS where none is spoken, no retry mends."""
+    said = f"no connection to {where}"
+    below = getattr(problem, "os_error", None) or getattr(problem, "certificate_error", None)
+    if isinstance(below, ssl.SSLCertVerificationError):
+        why = redact(below.verify_message, *secrets)
+        return ConfigProblem(
+            f"{said}: its certificate is not trusted ({why})\n  name its authority's file in SSL_CERT_FILE"
+        )
+    if isinstance(below, ssl.SSLError) and below.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+        return ConfigProblem(f"{said}: it does not speak TLS\n  write http:// instead of https://")
+    # aiohttp's own words are about sockets
+    plain = os.strerror(below.errno).lower() if isinstance(below, OSError) and below.errno and below.errno > 0 else ""
+    if isinstance(below, socket.gaierror):
+        plain = "no host of this name is known"
+    return ConnectionLost(f"{said}: {redact(plain or str(problem) or type(problem).__name__, *secrets)}")
 
 
 def bad_answer(where: str, body: bytes, secrets: tuple[str, ...]) -> BadAnswer:
@@ -107,7 +127,8 @@ def bad_answer(where: str, body: bytes, secrets: tuple[str, ...]) -> BadAnswer:
     return BadAnswer(f"{where} answered 200 with something that is no chat completion: {shown!r}")
 
 
-def _message(body: bytes) -> tuple[str, str]:
+def error_words(body: bytes) -> tuple[str, str]:
+    """Message and codes of an error body, in any of the shapes that endpoints give it."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..asking import with_schema_in_words
 from ..prices import known_providers
-from ..redact import redact
+from ..redact import LONG, hidden, redact, secrets_of
 from ..types import Abilities
+from .address import PLAIN_HEADERS, Address
 from .base import (
     BadAnswer,
     ChatRequest,
@@ -27,7 +32,7 @@ from .base import (
     TimedOut,
 )
 from .chat_body import chat_body, raw_answer
-from .http_failures import retry_after, unsupported
+from .http_failures import NO_MODEL, error_words, retry_after, unsupported
 from .openai_http import HELLO
 
 EXAMPLES = (
@@ -57,6 +62,15 @@ _MEANING: tuple[tuple[str, type[ProviderError]], ...] = (
 )
 
 
+_NEXT = {
+    "AuthenticationError": "check the key: api_key=, or the provider's own variable",
+    "PermissionDeniedError": "check what the key may use",
+    "NotFoundError": "check the model's name and the address",
+    "BudgetExceededError": "the account has no credit left",
+}
+_PREFIX = re.compile(r"^(?:litellm\.)?(?:\w+(?:Error|Timeout|Exception)(?::| -)\s*)+")
+
+
 class LiteLLMProvider:
     """`provider/NAME` as LiteLLM names it; keys come from the provider's own environment variables or `api_key`."""
 
@@ -79,11 +93,13 @@ class LiteLLMProvider:
                 f"no model {name!r}\n  use one of: local/smollm2, openai/NAME, http://HOST:PORT/v1#NAME, {EXAMPLES}"
             )
         self.name = name
-        self._secrets = tuple(text for text in (api_key, *(headers or {}).values()) if text)
+        told = [value for header, value in (headers or {}).items() if header.lower() not in PLAIN_HEADERS]
+        self._secrets = secrets_of(api_key, *(Address.parse(base_url).secrets if base_url else ()), *told)
         self._extra: dict[str, Any] = {"timeout": timeout, "num_retries": 0, "max_retries": 0, "drop_params": True}
         for option, value in (("api_key", api_key), ("base_url", base_url), ("extra_headers", dict(headers or {}))):
             if value:
                 self._extra[option] = value
+        self._takes: frozenset[str] | None = None
 
     @property
     def abilities(self) -> Abilities:
@@ -91,6 +107,13 @@ class LiteLLMProvider:
 
     async def chat(self, request: ChatRequest) -> RawAnswer:
         litellm = await _litellm()
+        if self._takes is None:
+            self._takes = frozenset(litellm.get_supported_openai_params(self.name) or ("response_format", "tools"))
+        # LiteLLM drops what a provider does not take without a word.
+        if request.json_schema is not None and "response_format" not in self._takes:
+            request = with_schema_in_words(request, json_object=False)
+        if request.tools and "tools" not in self._takes:
+            raise NoAbility(f"{self.name} takes no tools\n  use another model for agents with tools")
         body = chat_body(self.name, request)
         try:
             reply = await litellm.acompletion(**body, **self._extra)
@@ -99,7 +122,10 @@ class LiteLLMProvider:
         except Exception as problem:
             raise self._failure(problem, body) from None
         try:
-            return raw_answer(reply.model_dump(), body)
+            value = reply.model_dump()
+            if any(secret in str(value) for secret in self._secrets if len(secret) >= LONG):
+                value = json.loads(hidden(reply.model_dump_json(), self._secrets))
+            return raw_answer(value, body)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
             raise BadAnswer(f"{self.name} gave no chat completion: {redact(str(problem), *self._secrets)}") from None
 
@@ -120,20 +146,36 @@ class LiteLLMProvider:
         """LiteLLM keeps its own clients."""
 
     def _failure(self, problem: Exception, body: Mapping[str, Any]) -> ProviderError:
-        words = redact(f"{self.name}: {problem}", *self._secrets)
+        said = _said(problem)
+        words = redact(f"{self.name}: {said}", *self._secrets)
         kinds = {kind.__name__ for kind in type(problem).__mro__}
-        meaning = next((meaning for name, meaning in _MEANING if name in kinds), None)
-        if meaning is None:
-            return ServerError(words)
+        meaning = next((meaning for name, meaning in _MEANING if name in kinds), ServerError)
         if meaning is Rejected:
-            if "provider not provided" in words.lower() or "invalid model" in words.lower():
-                return ConfigProblem(words)
-            learnt = unsupported(words.lower(), words, body)
+            lower = said.lower()
+            if "provider not provided" in lower or ("model" in lower and any(word in lower for word in NO_MODEL)):
+                return ConfigProblem(f"{words}\n  check the model's name")
+            learnt = unsupported(lower, words, body)
             return learnt if learnt is not None and learnt.feature.startswith("json_") else Rejected(words)
+        if meaning is TimedOut:
+            return TimedOut(f"{self.name}: no answer within {self._extra['timeout']:g} s")
+        if issubclass(meaning, ConfigProblem):
+            return ConfigProblem(f"{words}\n  {_NEXT.get(type(problem).__name__, _NEXT['AuthenticationError'])}")
         if issubclass(meaning, RateLimited | ServerError):
             headers = getattr(getattr(problem, "response", None), "headers", None) or {}
             return meaning(words, retry_after(headers))
         return meaning(words)
+
+
+def _said(problem: Exception) -> str:
+    """What the endpoint said, out of the names of classes that LiteLLM puts before it."""
+    text = str(getattr(problem, "message", "") or problem)
+    start = text.find("{")
+    if start >= 0:
+        message, code = error_words(text[start : text.rfind("}") + 1].encode("utf-8", "replace"))
+        if not message.startswith("{"):
+            status = getattr(problem, "status_code", None)
+            return f"answered {status or code}: {message}"
+    return _PREFIX.sub("", text)
 
 
 def _knows(provider: str) -> bool:
@@ -152,6 +194,7 @@ async def _litellm() -> Any:
     """The module, imported in a thread the first time so that other calls go on meanwhile."""
 
     def load() -> Any:
+        os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")  # else it fetches a list from the network
         import litellm
 
         litellm.suppress_debug_info = True

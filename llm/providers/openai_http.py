@@ -12,7 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from ..redact import HIDDEN, LONG, secrets_of
 from ..types import Abilities
-from .address import Address, checked_headers
+from .address import PLAIN_HEADERS, Address, checked_headers
 from .base import (
     ChatRequest,
     NoAbility,
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 OPENAI = "https://api.openai.com/v1"
 CONNECT_SECONDS = 15.0
-PLAIN_HEADERS = ("content-type", "user-agent", "accept", "http-referer", "referer", "x-title", "openai-organization")
-"""Headers whose values are no secrets."""
-
 HELLO = ({"role": "user", "content": "Reply with the word ok."},)
 
 
