@@ -134,18 +134,19 @@ class ScriptedMind:
         before = np.array([START if t.satisfaction is None else t.satisfaction for t in turns], dtype=np.float64)
         decided = self.scripted.decide(users, page, reacted, before)
         positive, passing = self.world.actions.positive, self.world.actions.negative
+        rated = positive.wants_rating and self.world.scale is not None
         records = []
         for i, turn in enumerate(turns):
             actions = []
             for j, exposure in enumerate(turn.slate.exposures):
                 chosen = bool(reacted.watch[i, j])
-                rating = float(reacted.rating[i, j]) if chosen and positive.wants_rating and self.world.scale else None
+                rating = float(reacted.rating[i, j]) if chosen and rated else None
                 actions.append(
                     Action(
                         item=exposure.item,
                         action=positive.name if chosen else passing.name,
                         rating=rating,
-                        liked=bool(reacted.liked[i, j]),
+                        liked=bool(reacted.liked[i, j]) if rated else chosen,
                         margin=float(reacted.margin[i, j]),
                         probability=float(reacted.probability[i, j]),
                     ).json()
