@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 LONGEST = 2000
 """Characters of one fenced text. Longer texts end with an ellipsis."""
@@ -57,6 +58,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: max(0, longest - 1)] + "…"
 
 
+@lru_cache(maxsize=20_000)
 def one_line(text: str, longest: int = 400) -> str:
     """`text` as one plain line, for an item, a memory or a sentence among others."""
     return " ".join(plain(text, longest).split())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ from .redact import scrub
 
 # A string of a stored request that starts with one of these stands for a stored text, or for what follows.
 _STORED, _ESCAPED = "\x01t:", "\x01s:"
+_REFERENCE = re.compile(r'(?<=[:\[,])"\\u0001(?:t:(\d+)|s:((?:[^"\\]|\\.)*))"(?=[,\]}])')
+"""Both in canonical JSON, as values (a name is followed by a colon)."""
 
 _COLUMNS = (
     "key, agent, page, node, sample, model, kind, request, status, response, error, prompt_tokens, completion_tokens, "
@@ -57,6 +61,7 @@ class Cassette:
     def __init__(self, log: LogFile) -> None:
         self._log = log
         self._expanded: dict[int, str] = {}
+        self._digest: tuple[Any, str] | None = None
         self.retry_failures = False
         """Where true, `get` does not return failures of the open page, so that they are asked for again."""
 
@@ -109,6 +114,7 @@ class Cassette:
                 while rows := other._log.rows(f"SELECT * FROM {table} WHERE id > ? ORDER BY id LIMIT {CHUNK}", (last,)):
                     db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
                     last = rows[-1][0]
+        self._digest = (self._state(), other.digest())
 
     def _superseded(self, db: sqlite3.Connection, record: CallRecord) -> tuple[int, int, float | None, int] | None:
         """What a recorded failure of the open page, which gives way to this record, took: tokens sent and received, cost,
@@ -150,11 +156,31 @@ class Cassette:
     def contents(self) -> Iterator[bytes]:
         """`content_of` of every call, by key; stored texts are put in as they stand, without being read."""
         for row in self._rows({}, "key"):
-            # Names in canonical order; the request is spelled piece by piece.
-            head = {"agent": row[1], "key": row[0], "kind": row[6], "model": row[5], "node": row[3], "page": row[2]}
-            tail = {"response": loads(row[9]), "sample": row[4], "status": row[8]}
-            line = f'{_canonical(head)[:-1]},"request":{self._spelled(loads(row[7]))},{_canonical(tail)[1:]}'
-            yield line.encode("utf-8", "surrogatepass")
+            said = {
+                "agent": row[1],
+                "key": row[0],
+                "kind": row[6],
+                "model": row[5],
+                "node": row[3],
+                "page": row[2],
+                "request": loads(row[7]),
+            }
+            rest = {"response": loads(row[9]), "sample": row[4], "status": row[8]}
+            yield f"{self._spelled(said)[:-1]},{_canonical(rest)[1:]}".encode("utf-8", "surrogatepass")
+
+    def digest(self) -> str:
+        """SHA-256, in hex, over `contents`, each followed by a newline. Kept while no call is added."""
+        now = self._state()
+        if self._digest is None or self._digest[0] != now:
+            total = hashlib.sha256()
+            for content in self.contents():
+                total.update(content + b"\n")
+            self._digest = (now, total.hexdigest())
+        return self._digest[1]
+
+    def _state(self) -> Any:
+        """Changes with every call that is recorded, or recorded anew."""
+        return self._log.row("SELECT count(*), ifnull(max(id), 0) FROM calls")
 
     def _rows(self, wanted: dict[str, Any], order: str) -> Iterator[tuple[Any, ...]]:
         given = {name: value for name, value in wanted.items() if value is not None}
@@ -245,16 +271,18 @@ class Cassette:
             return [self._filled(each) for each in value]
         return value
 
-    def _spelled(self, value: Any) -> str:
-        """The canonical form of a request from its stored value: a stored text is put in as it stands, unread."""
-        if isinstance(value, str) and value.startswith(_STORED):
-            text = self._text(int(value[len(_STORED) :]))
-            return text if text.startswith('"') else _canonical(json.loads(text))
-        if isinstance(value, dict):
-            return "{" + ",".join(f"{_canonical(name)}:{self._spelled(value[name])}" for name in sorted(value)) + "}"
-        if isinstance(value, list):
-            return "[" + ",".join(map(self._spelled, value)) + "]"
-        return _canonical(value.removeprefix(_ESCAPED) if isinstance(value, str) else value)
+    def _spelled(self, stored: dict[str, Any]) -> str:
+        """The canonical form of what a stored value stands for: references give way to the texts, unread."""
+
+        def put_in(found: re.Match[str]) -> str:
+            if found[1] is None:
+                return f'"{found[2]}"'
+            text = self._text(int(found[1]))
+            # A text with a lone surrogate is stored in another spelling.
+            return text if text.startswith('"') and "\\ud" not in text else _canonical(json.loads(text))
+
+        text = _canonical(stored)
+        return _REFERENCE.sub(put_in, text) if "\\u0001" in text else text
 
     def _text(self, number: int) -> str:
         if (known := self._expanded.get(number)) is None:

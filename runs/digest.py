@@ -33,8 +33,7 @@ def lines(run: Run) -> Iterator[bytes]:
         yield canonical(["state", name, value])
     for thread, channels in final_channels(run.log, frozenset(run.manifest.volatile.channels)):
         yield canonical(["graph", thread, channels])
-    for content in run.calls.contents():
-        yield b'["call",' + content + b"]"
+    yield canonical(["calls", run.calls.digest()])
 
 
 def asked(manifest: Manifest) -> dict[str, Any]:
