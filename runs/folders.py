@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+import tempfile
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -59,7 +59,7 @@ def is_run(path: str | Path) -> bool:
 
 
 def check_vacant(path: str | Path) -> None:
-    """Look whether a new run's folder can be made here; makes nothing, so it can be asked before anything is paid for.
+    """Look whether a new run's folder can be made here; leaves nothing behind, so it is asked before anything is paid for.
 
     Raises `NotARun` where something is there already, `NotWritable` where this process may not make it.
     """
@@ -71,11 +71,15 @@ def check_vacant(path: str | Path) -> None:
     there = next(each for each in (path, *path.absolute().parents) if each.exists())
     if not there.is_dir():
         raise NotWritable(f"{path} cannot be made: {there} is a file", "give another folder for the new run")
-    if not os.access(there, os.W_OK | os.X_OK):
+    try:
+        with tempfile.TemporaryDirectory(prefix=".recloop-", dir=there):
+            pass
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
         raise NotWritable(
-            f"{path} cannot be made: nothing may be written in {there}",
+            f"{path} cannot be made: nothing can be written in {there} ({why})",
             "give another folder, or change its permissions",
-        )
+        ) from None
 
 
 def run_info(path: str | Path) -> RunInfo:

@@ -39,7 +39,9 @@ _GLUED = re.compile(r"(api|access|secret|private|auth)[-_ ]?(key|token)|password
 _IN_TEXT = (
     (re.compile(r"(?<=://)[^/\s@:]*(:[^/\s@]*)?@"), f"{REDACTED}@"),
     (
-        re.compile(r"([?&](?:api[-_]?key|key|token|access_token|secret|password|signature)=)[^&#\s]+", re.I),
+        re.compile(
+            r"([?&][\w.-]*(?:key|token|secret|password|passwd|pwd|signature|sig|credentials?|auth|code)=)[^&#\s]+", re.I
+        ),
         rf"\1{REDACTED}",
     ),
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.I), rf"\1 {REDACTED}"),

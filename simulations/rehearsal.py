@@ -223,7 +223,7 @@ def _same(run: Run, now: Mapping[str, str]) -> None:
     for name in sorted({*old, *now}):
         if now.get(name) != old.get(name):
             raise SimulateError(
-                f"{name} is not what this run began with; restore it, or start a new run with `recloop simulate`"
+                f"{name} is not what this run began with\n  restore it, or start a new run with `recloop simulate`"
             )
 
 

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import itertools
+import json
+import logging
 import re
+import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession, web
 from fake_llm import FakeLLM
-from recloop.runs import CallRecord, Event, Run
-from recloop.simulations import SimulateConfig, prepare, replay, summarise
+from recloop.llm import ModelConfigError
+from recloop.runs import CallRecord, Event, Run, table_specs
+from recloop.simulations import (
+    SimulateConfig,
+    prepare,
+    replay,
+    resume,
+    simulate,
+    summarise,
+    write_picture,
+    write_report,
+)
 from rehearsing import STAY, STAY_FAITHFUL, digest, events, rehearse, settings, status
 
 PLANS = ("fused", "faithful")
@@ -186,3 +203,80 @@ def test_a_dead_endpoint_before_the_last_users_pauses_the_run(fake_llm: Callable
     stands, reason, barrier = status(rehearse(config, tmp_path / "run"))
     assert (stands, barrier) == ("paused", 1)
     assert "2 of 2 users got no answer" in reason
+
+
+# -- keys
+
+KEY, PASSWORD, CODE = "sk-proj-0123456789abcdefXYZ", "hidden-password-1", "code-of-the-address-1"
+
+
+@asynccontextmanager
+async def repeating(server: FakeLLM) -> AsyncIterator[str]:
+    """An endpoint before the fake one that repeats keys and addresses in its answers and, in every sixth, as an error."""
+    asked = itertools.count(1)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        told = f"{request.headers.get('authorization')} {request.url} {dict(request.headers)}"
+        if next(asked) % 6 == 0:
+            return web.json_response({"error": {"message": told}}, status=500)
+        async with (
+            ClientSession() as session,
+            session.post(f"{server.base_url}/chat/completions", data=await request.read()) as reply,
+        ):
+            body = await reply.json()
+        message = body["choices"][0]["message"]
+        if "reason" in message["content"]:
+            message["content"] = json.dumps({**json.loads(message["content"]), "reason": told})
+        return web.json_response({**body, "model": told})
+
+    app = web.Application()
+    app.router.add_post("/{any:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://me:{PASSWORD}@127.0.0.1:{runner.addresses[0][1]}/v1?code={CODE}"
+    finally:
+        await runner.cleanup()
+
+
+def everything(path: Path) -> str:
+    """All bytes of a run's folder, and once more what of its log is stored packed."""
+    raw = "".join(file.read_bytes().decode("latin-1") for file in path.rglob("*") if file.is_file())
+    with Run.open(path) as run:
+        unpacked = [repr(call) for call in run.calls.all()] + [repr(event) for event in run.events()]
+        unpacked += [repr(run.states()), *(str(run.table(name).to_pylist()) for name in table_specs("simulate"))]
+    return raw + "".join(unpacked)
+
+
+@pytest.mark.parametrize("named", ["model", "base_url"])
+async def test_a_run_holds_no_key_whatever_the_endpoint_repeats(
+    fake_llm: Callable[..., FakeLLM],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    named: str,
+) -> None:
+    server, path = fake_llm(script=STAY), tmp_path / "run"
+    async with repeating(server) as address:
+        where: dict[str, Any] = (
+            {"model": f"{address}#m"} if named == "model" else {"model": "openai/m", "base_url": address}
+        )
+        config = settings(tmp_path, users=6, pages=3, budget="calls=16", **where)
+        with caplog.at_level(logging.DEBUG):
+            # A key takes the place of user and password, so both ways are walked: paused with it, gone on without.
+            await simulate(config, out=path, api_key=KEY)
+            assert status(path)[0] == "paused"
+            with pytest.raises(ModelConfigError, match="give the whole address again") as caught:
+                await resume(path, budget="calls=500")
+            await resume(path, budget="calls=500", base_url=address)
+        assert status(path)[0] == "finished"
+    with Run.open(path) as run:
+        write_report(run)
+        write_picture(run)
+    told = (
+        everything(path) + caplog.text + "".join(capfd.readouterr()) + "".join(traceback.format_exception(caught.value))
+    )
+    assert "reason" in told
+    for secret in (KEY, PASSWORD, CODE, base64.b64encode(f"me:{PASSWORD}".encode()).decode()):
+        assert secret not in told
