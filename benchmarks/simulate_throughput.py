@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "simulations"))
 
 from fake_llm import FakeLLM
 from recloop.runs import Run
 from recloop.simulations import SimulateConfig, simulate
+from rehearsing import STAY
 
 
 class Clock:
@@ -41,7 +43,8 @@ class Clock:
 
 
 async def generate(users: int, pages: int, concurrency: int, latency: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder, FakeLLM(latency=f"fixed:{latency}", process=True) as server:
+    options = {"latency": f"fixed:{latency}", "script": STAY, "process": True}
+    with tempfile.TemporaryDirectory() as folder, FakeLLM(**options) as server:
         clock = Clock()
         config = SimulateConfig(
             model="openai/fake", base_url=server.base_url, users=users, pages=pages, concurrency=concurrency
@@ -52,7 +55,6 @@ async def generate(users: int, pages: int, concurrency: int, latency: int) -> di
             calls = len(run.calls) - 1  # the check before anybody moves
             pages_seen = sum(1 for _ in run.events(kind="page"))
             size = (path / "log.sqlite").stat().st_size
-        # A page is a barrier, so the ideal counts whole waves per page: users who have left make room for nobody.
         ideal = calls * latency / 1000 / concurrency
         return {
             "what": "generate, fused",
