@@ -60,7 +60,9 @@ class HTTPRecommender(OwnRecommender):
     def __init__(self, url: str, config: EndpointConfig | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise RecommenderError("an endpoint is written http://host:port/path or https://host/path")
+            raise RecommenderError(
+                "an endpoint is written http://host:port/path or https://host/path\n  as in http://127.0.0.1:8000/recommend"
+            )
         config = config or EndpointConfig()
         place = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
         super().__init__(place, policy_id(place, config))

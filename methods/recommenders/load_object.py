@@ -54,17 +54,19 @@ def _from_name(name: str) -> ModuleType:
             f"importing {name} failed: {error}\n  install what it needs in this environment"
         ) from error
     except Exception as error:
-        raise RecommenderError(f"importing {name} failed: {type(error).__name__}: {error}") from error
+        raise RecommenderError(
+            f"importing {name} failed: {type(error).__name__}: {error}\n  recloop --traceback shows where"
+        ) from error
 
 
 def _from_file(file: Path) -> ModuleType:
     if not file.is_file():
-        raise UnknownRecommender(f"no file {file} (looked from {Path.cwd()})")
+        raise UnknownRecommender(f"no file {file} (looked from {Path.cwd()})\n  check the path")
     path = file.resolve()
     name = f"recloop_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise UnknownRecommender(f"{file} is not a Python file")
+        raise UnknownRecommender(f"{file} is not a Python file\n  give one that ends in .py")
     _search_also(path.parent)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickles look their module up
@@ -72,5 +74,7 @@ def _from_file(file: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise RecommenderError(f"importing {file} failed: {type(error).__name__}: {error}") from error
+        raise RecommenderError(
+            f"importing {file} failed: {type(error).__name__}: {error}\n  recloop --traceback shows where"
+        ) from error
     return module

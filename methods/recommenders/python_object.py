@@ -82,7 +82,9 @@ def _make(factory: Callable[..., Any], name: str, seed: int, fields: dict[str, A
     try:
         return factory(**fields)
     except Exception as error:
-        raise RecommenderError(f"{name} could not be made: {type(error).__name__}: {error}") from error
+        raise RecommenderError(
+            f"{name} could not be made: {type(error).__name__}: {error}\n  recloop --traceback shows where"
+        ) from error
 
 
 def _names_seed(factory: Callable[..., Any]) -> bool:
@@ -123,7 +125,9 @@ class PythonRecommender(OwnRecommender):
         try:
             return function(*arguments, **named)
         except Exception as error:
-            raise RecommenderError(f"{self.name} failed {what}: {type(error).__name__}: {error}") from error
+            raise RecommenderError(
+                f"{self.name} failed {what}: {type(error).__name__}: {error}\n  recloop --traceback shows where"
+            ) from error
 
     def _fit(self, data: Dataset, past: Past) -> None:
         fit = getattr(self.thing, "fit", None)

@@ -66,7 +66,7 @@ class TopKFile(OwnRecommender):
     def __init__(self, path: str | Path, config: TopKFileConfig | None = None) -> None:
         self.path, self.config = Path(path).expanduser(), config or TopKFileConfig()
         if not self.path.is_file():
-            raise UnknownRecommender(f"no file {self.path} (looked from {Path.cwd()})")
+            raise UnknownRecommender(f"no file {self.path} (looked from {Path.cwd()})\n  check the path")
         digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
         super().__init__(self.path.name, policy_id(self.path.name, {**self.config.model_dump(), "file": digest}))
         self.lists = {}
@@ -137,7 +137,7 @@ def read_rows(path: Path, config: TopKFileConfig) -> Iterator[tuple[int, Row]]:
             raise RecommenderError(f"{path}, line {line}: {error}\n  mend or remove the row: {record!r:.120}") from None
         yield line, Row(str(user), str(item), worth)
     if columns is None:
-        raise RecommenderError(f"{path} has no rows")
+        raise RecommenderError(f"{path} has no rows\n  give one per user and item: user,item,score")
 
 
 def _columns(found: list[str], config: TopKFileConfig, path: Path) -> dict[str, str]:
@@ -146,7 +146,9 @@ def _columns(found: list[str], config: TopKFileConfig, path: Path) -> dict[str, 
         told = getattr(config, role)
         named = [told] if told else [name for name in found if name and name.strip().lower() in aliases]
         if told and told not in found:
-            raise RecommenderError(f"no column {told!r} in {path} (found: {', '.join(found)})")
+            raise RecommenderError(
+                f"no column {told!r} in {path} (found: {', '.join(found)})\n  name one of the columns found"
+            )
         if named:
             chosen[role] = named[0]
     for role in ("user", "item"):
@@ -180,7 +182,9 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             try:
                 record = json.loads(line)
             except json.JSONDecodeError as error:
-                raise RecommenderError(f"{path}, line {number}: not JSON ({error.msg})") from None
+                raise RecommenderError(
+                    f"{path}, line {number}: not JSON ({error.msg})\n  write one JSON object a line"
+                ) from None
             if not isinstance(record, dict):
                 raise RecommenderError(f"{path}, line {number}: not an object, but {record!r:.60}")
             yield number, record
@@ -198,4 +202,4 @@ def _parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                     number += 1
                     yield number, record
     except pa.ArrowInvalid as error:
-        raise RecommenderError(f"{path} is not a Parquet file: {error}") from None
+        raise RecommenderError(f"{path} is not a Parquet file: {error}\n  fetch or write it again") from None
