@@ -96,6 +96,11 @@ def test_25_kills_leave_the_digest_and_repeat_no_recorded_call(tmp_path: Path, n
     broken_and_mended("fused", 25, tmp_path, nursery, seed=1)
 
 
+@pytest.mark.parametrize("case", ["faithful", "refitted"])
+def test_a_few_kills_do_so_under_other_settings_too(case: str, tmp_path: Path, nursery: Nursery) -> None:
+    broken_and_mended(case, 4, tmp_path, nursery, seed=3)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("case", CASES)

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -349,73 +344,8 @@ def test_a_finished_run_is_returned_untouched(server: FakeLLM, tmp_path: Path) -
     assert server.stats()["requests"] == 0
 
 
-# -- kill -9
-
-# Imports once, then lives each life in a child of its own: simulate first, resume after that.
-LIVES = """
-import asyncio, json, os, sys
-from pathlib import Path
-from recloop.simulations.rehearsal import SimulateConfig, resume, simulate
-path, asked = Path(sys.argv[1]), SimulateConfig(**json.loads(sys.argv[2]))
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        asyncio.run(resume(path, api_key="x") if path.exists() else simulate(asked, out=path, api_key="x"))
-        os._exit(0)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-@pytest.fixture
-def life(tmp_path: Path) -> Iterator[Callable[[SimulateConfig], subprocess.Popen[str]]]:
-    processes: list[subprocess.Popen[str]] = []
-
-    def begin(asked: SimulateConfig) -> subprocess.Popen[str]:
-        arguments = [sys.executable, "-c", LIVES, str(tmp_path / "run"), asked.model_dump_json()]
-        process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        processes.append(process)
-        return process
-
-    yield begin
-    for process in processes:
-        process.stdin.close()  # type: ignore[union-attr]
-        process.wait(30)
-
-
-@pytest.mark.parametrize("plan", PLANS)
-def test_a_killed_rehearsal_resumes_to_the_same_digest(
-    tmp_path: Path, plan: str, life: Callable[[SimulateConfig], subprocess.Popen[str]]
-) -> None:
-    """Killed in the first page, in the second and near the end; the server lives in a process of its own."""
-    with FakeLLM(latency="uniform:10:60", keep=10_000, process=True) as server:
-        asked = config(tmp_path, server, users=12, pages=4, concurrency=4, plan=plan)
-        whole = rehearse(asked, tmp_path / "whole")
-        needed = server.stats()["requests"]
-        path, process = tmp_path / "run", life(asked)
-        assert process.stdin
-        assert process.stdout
-        barriers, before = [], set[str]()
-        for moment in (needed // 6, needed // 4, needed // 3, None):
-            server.reset()
-            print("live", file=process.stdin, flush=True)
-            child = int(process.stdout.readline())
-            while moment is not None and server.stats()["requests"] < moment:
-                time.sleep(0.002)
-            if moment is not None:
-                os.kill(child, signal.SIGKILL)
-            assert int(process.stdout.readline()) == (0 if moment is None else -signal.SIGKILL)
-            assert not before & set(requested(server)), "a recorded call was made again"
-            before |= answered(path)
-            barriers.append(status(path)[2])
-        assert barriers == sorted(barriers)
-        assert barriers[-2] < 4, "all three were in the middle of browsing"
-        assert status(path)[0] == "finished"
-        assert digest(path) == digest(whole)
-
-
 def test_a_killed_run_says_so_where_it_cannot_go_on(server: FakeLLM, tmp_path: Path) -> None:
-    """A killed run still says `running`; a resume that is refused must not make it `failed`."""
+    """A killed run still says `running`; a resume that is refused must not make it `failed`. (test_rehearsal_killed.py kills.)"""
     path = paused(tmp_path, server)
     with Run.open(path, write=True) as run:
         run.set_status("running", "")
