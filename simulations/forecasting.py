@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from ..agents.actions import Decision, Slate
 from ..agents.ask import Asker, Failure, Reaction
 from ..agents.personas import Persona
@@ -82,26 +84,23 @@ async def forecast(config: SimulateConfig, shared: Shared | None = None) -> Fore
         price = door.line.price() if door.provider.remote else None
     finally:
         await door.close()
-    total = stand_in.count * (n / len(few.personas))
-    usd = (
-        None
-        if price is None
-        else (price.prompt * (total.prompt + total.schema) + price.completion * total.answer) / 1e6
-    )
+    calls, prompt, schema, answer = (stand_in.count * (n / len(few.personas))).tolist()
+    usd = None if price is None else (price.prompt * (prompt + schema) + price.completion * answer) / 1e6
     return Forecast(
         config.model,
         mode,
         n,
         config.pages,
-        round(total.calls),
-        round(total.prompt),
-        round(total.answer),
+        round(calls),
+        round(prompt),
+        round(answer),
         usd if door.provider.remote else 0.0,
     )
 
 
 async def _visit(prepared: Prepared, found: Players, stand_in: StandIn) -> None:
-    """All pages of these users, before a recommender that is left as it is."""
+    """All pages of these users, before a recommender that is left as it is. The last page gone through is the last of all;
+    the pages left out before it are like those before them, and have their interviews."""
     config, pages = prepared.config, min(prepared.config.pages, PAGES)
     assert isinstance(prepared.policy, Policy)
     users = [persona.user for persona in found.personas]
@@ -117,63 +116,53 @@ async def _visit(prepared: Prepared, found: Players, stand_in: StandIn) -> None:
     await policy.open()
     mind = StepMind(prepared.world, _Stays(found.asker))
     satisfied: dict[str, float | None] = dict.fromkeys(users)
+    plain = last = np.zeros(4)  # what a page without interviews took, and one with them
     for page in range(pages):
-        before, last = stand_in.count, page == pages - 1
+        before = stand_in.count.copy()
+        asked = page == pages - 1 or page + 1 in config.interviews
         slates = await policy.page(page, users)
-        turns = [Turn(p, slates[p.user], satisfied[p.user], last) for p in found.personas if p.user in slates]
+        turns = [
+            Turn(p, slate, satisfied[p.user], asked or not policy.more(slate))
+            for p in found.personas
+            if (slate := slates.get(p.user))
+        ]
         for turn, record in zip(turns, await mind.think(page, turns, progress=lambda: None), strict=True):
             policy.shown(turn.slate, ())
             satisfied[turn.persona.user] = record["decision"]["satisfaction"]
-        if page == pages - 2:  # the last page but one stands for all that are not gone through: it has no interview
-            stand_in.count += (stand_in.count - before) * (config.pages - pages)
-
-
-@dataclass(frozen=True)
-class Count:
-    """Calls, and tokens by the rule of four bytes each: of messages, of the schemas beside them, of answers."""
-
-    calls: float = 0
-    prompt: float = 0
-    schema: float = 0
-    answer: float = 0
-
-    def __add__(self, other: Count) -> Count:
-        return Count(*(a + b for a, b in zip(self._all, other._all, strict=True)))
-
-    def __sub__(self, other: Count) -> Count:
-        return self + other * -1
-
-    def __mul__(self, factor: float) -> Count:
-        return Count(*(a * factor for a in self._all))
-
-    @property
-    def _all(self) -> tuple[float, float, float, float]:
-        return self.calls, self.prompt, self.schema, self.answer
+        last = stand_in.count - before
+        plain = plain if asked else last
+    left_out = sum(pages <= number < config.pages for number in config.interviews)
+    stand_in.count += (config.pages - pages) * plain + left_out * (last - plain)
 
 
 class StandIn:
-    """A provider in place of another one: it answers at once, with what is typical, and counts."""
+    """A provider in place of another one: it answers at once, with what is typical, and counts.
+
+    `count`: calls, and by the rule of four bytes a token those of messages, of schemas beside them, of answers.
+    """
 
     concurrency: int | None = None
     remote = False
 
     def __init__(self, real: Provider) -> None:
         self.name, self.splits_score, self.abilities = real.name, real.splits_score, replace(real.abilities, score=True)
-        self.count = Count()
+        self.count = np.zeros(4)
 
     async def chat(self, request: ChatRequest) -> RawAnswer:
         asked = request.json_schema
         text = SENTENCE if asked is None else json.dumps(typical(asked))
         schema = 0 if asked is None else len(json.dumps(asked))
         prompt = sum(len(str(message["content"]).encode()) for message in request.messages)
-        self.count += Count(1, *(size / BYTES_PER_TOKEN for size in (prompt, schema, len(text))))
+        self._counted(prompt, schema, len(text))
         return RawAnswer(text)
 
     async def score(self, request: ScoreRequest) -> RawScores:
         texts = [question.suffix for question in request.questions]
-        prompt = sum(len(text.encode()) for text in (request.prompt, *texts))
-        self.count += Count(1, prompt / BYTES_PER_TOKEN, 0, 1)
+        self._counted(sum(len(text.encode()) for text in (request.prompt, *texts)), 0, BYTES_PER_TOKEN)
         return RawScores([[0.0] * len(question.labels) for question in request.questions])
+
+    def _counted(self, *sizes: int) -> None:
+        self.count += np.array([1.0, *(size / BYTES_PER_TOKEN for size in sizes)])
 
     async def check(self) -> None: ...
     async def close(self) -> None: ...

@@ -86,6 +86,24 @@ def test_a_known_price_gives_dollars_and_an_unknown_one_none(tmp_path: Path, mon
     assert least < known.usd < 2 * least
 
 
+@pytest.mark.parametrize("pages", [4, 25])
+def test_interviews_on_the_way_are_foretold(tmp_path: Path, fake_llm: Callable[..., FakeLLM], pages: int) -> None:
+    server = fake_llm(script=STAY)
+    given = {"model": "openai/fake", "base_url": server.base_url, "users": 5, "pages": pages, "page_size": 1}
+    config = settings(tmp_path, **given, interviews=(2, 3, 22, 24))
+    said = foretold(config)
+    rehearse(config, tmp_path / "run")
+    assert said.calls == server.stats()["requests"] - 1 == 5 * (pages + (5 if pages == 25 else 3))
+
+
+def test_users_who_run_out_of_films_are_foretold_to(tmp_path: Path, fake_llm: Callable[..., FakeLLM]) -> None:
+    server = fake_llm(script=STAY)
+    given = {"model": "openai/fake", "base_url": server.base_url, "users": 10, "pages": 15, "page_size": 6}
+    said = foretold(settings(tmp_path, **given))
+    rehearse(settings(tmp_path, **given), tmp_path / "run")
+    assert said.calls == server.stats()["requests"] - 1 < 10 * 16
+
+
 def test_many_users_and_pages_are_reckoned_from_a_few(tmp_path: Path, fake_llm: Callable[..., FakeLLM]) -> None:
     """Of 40 users 24 are gone through, and of 30 pages 20; the catalogue holds 60 films, of which 19 or 20 are seen."""
     server = fake_llm(script=STAY)
