@@ -12,7 +12,7 @@ from .output import FAILED, PAUSED, console, note, number, print_json, print_tab
 
 if TYPE_CHECKING:
     from ..runs import Run
-    from ..simulations.sweep.forecast import SweepForecast
+    from ..simulations.sweep.forecasting import SweepForecast
 
 EPILOG = """Exit codes:  0 fine,  1 a cell failed, or an arm shows nothing,  2 bad input,  3 paused (budget spent, endpoint \
 lost),  130 Ctrl-C; all but 0 and 2 print the command that goes on.

@@ -5,7 +5,7 @@
     measures.py  what is read off a finished cell, user by user     tables.py   the sweep's documented tables
     contrast.py  intervals, paired differences, Holm                summary.py  arms beside each other
     printed.py   the table in the terminal                          picture.py  the dot plot
-    forecast.py  what it would cost
+    forecasting.py what it would cost
 
 A new number: one `Measure` in measures.py. The sweep is a run of its own kind; its cells are ordinary runs below it.
 """
@@ -21,14 +21,14 @@ from .grid import VOLATILE, Cell, Grid, SweepError, load_grid
 
 if TYPE_CHECKING:
     from .carry import resume, sweep
-    from .forecast import forecast
+    from .forecasting import forecast
     from .picture import write_picture
     from .printed import print_sweep
     from .summary import SweepSummary, numbers, summarise
 
 _LAZY = {
     "SweepSummary": "summary",
-    "forecast": "forecast",
+    "forecast": "forecasting",
     "numbers": "summary",
     "print_sweep": "printed",
     "resume": "carry",

@@ -95,7 +95,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("lift", "Lift over the shown", "ratio", _lift, pooled=True),
     Measure("rating", "Mean rating", "rating", _rating),
     Measure("pages", "Pages seen per user", "", _pages),
-    Measure("satisfaction", "Satisfaction at the exit", "points", _satisfaction),
+    Measure("satisfaction", "Satisfaction at exit", "points", _satisfaction),
     Measure("invalid", "Pages with an unusable answer", "share", _invalid, pooled=True),
 )
 """What the log says. `COST` is read from the cells' recorded calls instead: what a call costs is no part of a digest."""

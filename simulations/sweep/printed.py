@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..outcome.numbers import Unit, show
@@ -13,47 +14,54 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+COLUMNS = (9, 18, 15, 20)
+"""Widths of mean, interval, difference, interval."""
+
+
 def print_sweep(summary: SweepSummary, console: Console) -> None:
     """Print a sweep. Names are data: no markup, no terminal escapes."""
-    from rich.table import Table
     from rich.text import Text
 
+    names = {arm.name: f"  {visible(arm.name)}" for arm in summary.arms}
+    room = max(map(len, names.values())) + 1
+    beside = room + sum(COLUMNS) + 4 <= console.width
+    """Whether an arm's numbers have room beside its name; else they stand below it."""
+
+    def say(words: str, style: str = "") -> None:
+        console.print(Text(visible(words), style), soft_wrap=True)
+
+    def line(name: str, cells: Sequence[str], style: str = "", quiet: str = "dim") -> None:
+        mean, between, gap, gap_between = cells
+        if name and not beside:
+            say(name, style)
+        text = Text(f"{name if beside else '':<{room if beside else 8}}{mean:>{COLUMNS[0]}}  ", style)
+        text.append(f"{between:<{COLUMNS[1]}}", quiet).append(f"{gap:>{COLUMNS[2]}}  ").append(gap_between, quiet)
+        text.rstrip()
+        console.print(text, soft_wrap=True)
+
     done, every = summary.cells
-    title = f"{summary.name}: {len(summary.arms)} arms x {len(summary.seeds)} seeds, {done} of {every} cells done"
-    table = Table(
-        title=Text(visible(title)),
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-        box=None,
-        pad_edge=False,
-    )
-    table.add_column("", ratio=1)
-    table.add_column("mean", justify="right", no_wrap=True)
-    table.add_column("95 % interval", no_wrap=True)
-    table.add_column(Text(f"minus {visible(summary.baseline)}"), justify="right", no_wrap=True, max_width=16)
-    table.add_column("95 % interval", no_wrap=True)
-    for at, measure in enumerate(summary.measures):
-        if at:
-            table.add_row()
-        table.add_row(Text(summary.label(measure), style="bold"))
+    say(f"{summary.name}: {len(summary.arms)} arms x {len(summary.seeds)} seeds, {done} of {every} cells done", "bold")
+    base = f"minus {visible(summary.baseline)}"
+    base = f"{base}   " if len(base) <= COLUMNS[2] - 3 else "difference   "
+    line("", ("mean", "95 % interval", base, "95 % interval"), "bold", "bold")
+    for measure in summary.measures:
+        say(summary.label(measure), "bold")
         for arm in summary.arms:
             number, against = arm.numbers.get(measure.key), arm.against.get(measure.key)
-            value = "–" if number is None else show(number.value, measure.unit)
-            between = "" if number is None else bounds(number.low, number.high, measure.unit)
-            table.add_row(
-                Text(f"  {visible(arm.name)}"),
-                Text(value),
-                Text(between, style="dim"),
-                Text("" if against is None else f"{signed(against.difference.value, measure.unit)} {stars(against)}"),
-                Text("" if against is None else gap_bounds(against, measure.unit), style="dim"),
+            line(
+                names[arm.name],
+                (
+                    "–" if number is None else show(number.value, measure.unit),
+                    "" if number is None else bounds(number.low, number.high, measure.unit),
+                    "" if against is None else f"{signed(against.difference.value, measure.unit)} {stars(against)}",
+                    "" if against is None else gap_bounds(against, measure.unit),
+                ),
             )
-    console.print(table)
     console.print()
-    for line in notes(summary):
-        console.print(Text(visible(line), style="dim"), soft_wrap=True)
+    for words in notes(summary):
+        say(words, "dim")
     if summary.plumbing:
-        console.print(Text(BANNER, style="bold yellow"))
+        say(BANNER, "bold yellow")
 
 
 def stars(against: Against) -> str:

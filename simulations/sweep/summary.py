@@ -188,7 +188,7 @@ def notes(summary: SweepSummary) -> list[str]:
         if True in ways:
             lines.append(f"differences to {summary.baseline}: paired, over the same (seed, user) pairs")
         if False in ways:
-            names = ", ".join(arm.name for arm in others if not arm.paired)
+            names = "; ".join(arm.name for arm in others if not arm.paired)
             lines.append(f"not paired, since users or data are others than {summary.baseline}'s: {names}")
         found, hold = sum(each.found for each in looked), sum(each.holds for each in looked)
         if found:
@@ -202,7 +202,7 @@ def notes(summary: SweepSummary) -> list[str]:
     few = [arm.name for arm in summary.arms if (hits := arm.numbers.get("hits")) and _few(hits)]
     if few:
         lines.append(
-            f"fewer than {LEAST_HITS} held-out items were {summary.words['done']} in: {', '.join(few)}; too few to say"
+            f"fewer than {LEAST_HITS} held-out items were {summary.words['done']} in: {'; '.join(few)} (too few to say)"
         )
     lines += [
         f"{arm.name}: {len(arm.seeds)} of {len(summary.seeds)} seeds are done"
