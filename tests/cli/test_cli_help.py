@@ -13,6 +13,7 @@ from typer.main import get_command
 COMMANDS: tuple[tuple[str, ...], ...] = (
     (),
     ("simulate",),
+    ("sweep",),
     ("resume",),
     ("replay",),
     ("report",),
@@ -54,18 +55,23 @@ def test_this_file_knows_every_command() -> None:
     assert leaves(get_command(app)) == set(COMMANDS)
 
 
+@pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_help_fits_a_narrow_terminal(cli: Any, command: tuple[str, ...]) -> None:
+def test_help_fits_the_terminal_and_nothing_is_cut_off(
+    cli: Any, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
     result = cli(*command, "--help")
     assert result.code == 0
-    assert max(map(len, result.out.splitlines())) <= 80
+    assert max(map(len, result.out.splitlines())) <= width
+    assert "…" not in result.out
     assert "Usage: recloop" in result.out
 
 
 def test_the_first_help_names_exit_codes_and_first_steps(cli: Any) -> None:
     text = " ".join(cli("--help").out.split())
     assert "recloop simulate" in text
-    assert all(f"{code} " in text for code in (0, 1, 2, 3, 130))
+    assert all(f"{code} " in text for code in (0, 1, 2, 3, 130, 143))
 
 
 def test_every_setting_has_a_flag_and_every_flag_a_setting() -> None:
