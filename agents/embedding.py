@@ -47,6 +47,7 @@ class CachedEmbedder:
     def __init__(self, embed: Embed, size: int = 20_000) -> None:
         self.embed, self.size = embed, size
         self._rows: OrderedDict[str, Vectors] = OrderedDict()
+        self._cosines: dict[str, dict[str, float]] = {}
 
     def __call__(self, texts: Sequence[str]) -> Vectors:
         found = {text: self._rows[text] for text in texts if text in self._rows}
@@ -64,6 +65,22 @@ class CachedEmbedder:
         while len(self._rows) > self.size:
             self._rows.popitem(last=False)
         return np.stack([found[text] for text in texts]) if texts else np.zeros((0, 1), dtype=np.float32)
+
+
+    def cosines(self, query: str, texts: Sequence[str]) -> list[float]:
+        """Cosine of `query` with each text, rounded to nine decimals (0 for a row of zeros). Each pair is worked out once:
+        memory asks a few questions of the same records again and again."""
+        known = self._cosines.setdefault(query, {})
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
+        if missing:
+            rows = self([query, *missing]).astype(np.float64)
+            lengths = np.maximum(np.linalg.norm(rows, axis=1), 1e-6)
+            for text, row, length in zip(missing, rows[1:], lengths[1:], strict=True):
+                known[text] = round(float(rows[0] @ row / (lengths[0] * length)), 9)
+        found = [known[text] for text in texts]
+        if len(known) > self.size or len(self._cosines) > self.size:
+            self._cosines.clear()
+        return found
 
 
 @lru_cache(maxsize=8)

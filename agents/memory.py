@@ -18,8 +18,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
 
 from .embedding import Embed, cached
@@ -132,15 +130,17 @@ class Memory:
         importance = _normalised([r.importance for r in pool])
         relevance = _normalised(self._relevance(query, pool))
         config = self.config
-        score = config.recency * recency + config.importance * importance + config.relevance * relevance
+        score = [
+            config.recency * a + config.importance * b + config.relevance * c
+            for a, b, c in zip(recency, importance, relevance, strict=True)
+        ]
         # Rounded, so that the last bit of a sum on another machine cannot turn an order over.
-        order = sorted(range(len(pool)), key=lambda i: (-round(float(score[i]), 9), -pool[i].id))[:wanted]
+        order = sorted(range(len(pool)), key=lambda i: (-round(score[i], 9), -pool[i].id))[:wanted]
         if touch:
             seen = {pool[i].id for i in order}
             self._records = [replace(r, accessed=max(page, r.accessed)) if r.id in seen else r for r in self._records]
         return [
-            Recalled(pool[i], float(score[i]), float(recency[i]), float(importance[i]), float(relevance[i]))
-            for i in order
+            Recalled(pool[i], score[i], recency[i], importance[i], relevance[i]) for i in order
         ]
 
     def reflection_due(self) -> bool:
@@ -182,16 +182,13 @@ class Memory:
     def _retention(self, record: MemoryRecord, page: int) -> float:
         return record.importance / 10 + self._recency(record, page)
 
-    def _relevance(self, query: str, pool: Sequence[MemoryRecord]) -> npt.NDArray[np.float64]:
+    def _relevance(self, query: str, pool: Sequence[MemoryRecord]) -> list[float]:
         if self.config.relevance == 0:
-            return np.zeros(len(pool))
-        vectors = self.embed([query, *(r.text for r in pool)]).astype(np.float64)
-        lengths = np.linalg.norm(vectors, axis=1)
-        cosine = vectors[1:] @ vectors[0] / np.maximum(lengths[1:] * lengths[0], 1e-12)
-        return np.round(cosine, 9)
+            return [0.0] * len(pool)
+        return self.embed.cosines(query, [r.text for r in pool])
 
 
-def _normalised(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    numbers = np.asarray(values, dtype=np.float64)
-    span = float(numbers.max() - numbers.min())
-    return (numbers - numbers.min()) / span if span > 1e-12 else np.zeros_like(numbers)
+def _normalised(values: Sequence[float]) -> list[float]:
+    """Scaled to 0..1; all 0 where they are equal. Plain floats: pools are small, and arrays cost more than the sums."""
+    low, span = min(values), max(values) - min(values)
+    return [(value - low) / span for value in values] if span > 1e-12 else [0.0] * len(values)
