@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from ..simulations.sweep.forecasting import SweepForecast
 
 EPILOG = """Exit codes:  0 fine,  1 a cell failed, or an arm shows nothing,  2 bad input,  3 paused (budget spent, endpoint \
-lost),  130 Ctrl-C; all but 0 and 2 print the command that goes on.
+lost),  130 Ctrl-C,  143 SIGTERM; all but 0 and 2 print the command that goes on.
 
 The grid's format, the statistics: docs/sweep.md"""
 
 
 def command(
     grid: Annotated[
-        Path, typer.Argument(metavar="GRID.toml", help="Settings of `recloop simulate`, and a table [grid].")
+        Path, typer.Argument(metavar="GRID.toml", help=r"Settings of `recloop simulate`, and a table \[grid].")
     ],
     out: Annotated[
         Path | None,
@@ -42,16 +42,16 @@ def command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
 ) -> None:
-    """Rehearse every combination in a grid of settings, and compare the arms.
+    r"""Rehearse every combination in a grid of settings, and compare the arms.
 
-    A TOML file holds the settings of `recloop simulate`; its table [grid]
+    A TOML file holds the settings of `recloop simulate`; its table \[grid]
     gives lists for those that vary. `seed` repeats; each combination of the
     others is an arm, held against the first with paired intervals.
 
       model = "scripted"
       users = 50
 
-      [grid]
+      \[grid]
       seed = [0, 1, 2]
       recommender = ["ease", "pop", "random"]
 

@@ -68,6 +68,18 @@ def test_help_fits_the_terminal_and_nothing_is_cut_off(
     assert "Usage: recloop" in result.out
 
 
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_shows_every_word_that_was_written(cli: Any, command: tuple[str, ...]) -> None:
+    from recloop.cli.app import app
+
+    found: Any = get_command(app)
+    for name in command:
+        found = found.commands[name]
+    written = " ".join([found.help, *(getattr(each, "help", None) or "" for each in found.params)])
+    shown = " ".join(cli(*command, "--help").out.replace("│", " ").split())
+    assert [word for word in written.replace("\\[", "[").split() if word not in shown] == [], "markup ate it"
+
+
 def test_the_first_help_names_exit_codes_and_first_steps(cli: Any) -> None:
     text = " ".join(cli("--help").out.split())
     assert "recloop simulate" in text
