@@ -1,6 +1,6 @@
 """The parts of the documentation that are written from the code. To write them again:
 
-python tests/docs/doc_parts.py            settings and tables of docs/simulate.md
+python tests/docs/doc_parts.py            settings, and tables of docs/simulate.md and docs/sweep.md
 python tests/docs/doc_parts.py --excerpt  the README's excerpt too (runs `recloop simulate`: about a minute)
 """
 
@@ -82,12 +82,13 @@ def docstrings(model: type) -> dict[str, str]:
     return found
 
 
-def tables() -> str:
-    """The tables of a rehearsal with their columns, from their specs."""
-    import recloop.simulations  # noqa: F401  (registers them)
+def tables(kind: str = "simulate") -> str:
+    """The tables of one kind of run with their columns, from their specs."""
+    import recloop.simulations
+    import recloop.simulations.sweep  # noqa: F401  (both register theirs)
     from recloop.runs import describe_tables
 
-    return re.sub(r"^### ", "#### ", describe_tables("simulate"), flags=re.M).strip() + "\n"
+    return re.sub(r"^### ", "#### ", describe_tables(kind), flags=re.M).strip() + "\n"
 
 
 def simulate(folder: Path, *flags: str) -> str:
@@ -130,7 +131,11 @@ def _excerpt_of_a_run() -> str:
 
 def main() -> None:
     """Write the parts into their pages."""
-    parts = {("docs/simulate.md", "settings"): settings, ("docs/simulate.md", "tables"): tables}
+    parts = {
+        ("docs/simulate.md", "settings"): settings,
+        ("docs/simulate.md", "tables"): tables,
+        ("docs/sweep.md", "tables"): lambda: tables("sweep"),
+    }
     if "--excerpt" in sys.argv[1:]:
         parts["README.md", "excerpt"] = _excerpt_of_a_run
     for (page, name), write in parts.items():

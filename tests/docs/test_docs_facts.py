@@ -46,6 +46,14 @@ def test_every_setting_is_explained() -> None:
 
 def test_the_tables_are_those_that_are_registered() -> None:
     assert section("docs/simulate.md", "tables") == doc_parts.tables(), STALE
+    assert section("docs/sweep.md", "tables") == doc_parts.tables("sweep"), STALE
+
+
+def test_the_sweeps_numbers_are_all_listed() -> None:
+    from recloop.simulations.sweep.measures import COST, MEASURES
+
+    told = re.findall(r"over all its seeds: ([^.]*)\.", prose("docs/sweep.md"))[0]
+    assert len(told.split(", ")) == len((*MEASURES, COST))
 
 
 @pytest.mark.local
@@ -297,6 +305,12 @@ def test_what_is_written_to_the_log_is_what_the_architecture_says(tmp_path: Path
     assert all(0 < row["propensity"] < 0.01 for row in shown)
 
 
+def digest_of(lines: list[Any]) -> str:
+    """SHA-256 of JSON values in canonical form, a line each."""
+    text = "".join(json.dumps(x, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n" for x in lines)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def test_a_digest_can_be_computed_by_what_the_page_says(tmp_path: Path) -> None:
     """The recipe of docs/runs.md, followed step by step (a run without graph checkpoints)."""
     import recloop.simulations  # noqa: F401  (registers the kind, which says what is volatile)
@@ -326,10 +340,9 @@ def test_a_digest_can_be_computed_by_what_the_page_says(tmp_path: Path) -> None:
         lines += [["state", name, value] for name, value in sorted(run.states().items())]
         fields = ("key", "agent", "page", "node", "sample", "model", "kind", "request", "status", "response")
         calls = sorted(run.calls.all(), key=lambda call: call.key)
-        lines += [["call", {name: getattr(call, name) for name in fields}] for call in calls]
-        text = "".join(json.dumps(x, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n" for x in lines)
+        lines.append(["calls", digest_of([{name: getattr(call, name) for name in fields} for call in calls])])
         assert len(kept) == 1
-        assert hashlib.sha256(text.encode()).hexdigest() == run.digest()
+        assert digest_of(lines) == run.digest()
 
 
 def test_what_is_dropped_from_a_recommenders_answers_is_told(tmp_path: Path) -> None:
