@@ -228,8 +228,8 @@ class _Round:
 
     async def _work(self) -> None:
         while self.queue:
-            await asyncio.sleep(0)  # scripted cells wait for nothing: here a cancelled sweep stops
             await self._one(self.queue.popleft())
+            await asyncio.sleep(0)  # scripted cells wait for nothing: here a cancelled sweep stops
 
     async def _one(self, cell: Cell) -> None:
         pages = _Pages(self.progress, _pages(cell))

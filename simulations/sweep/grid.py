@@ -20,7 +20,7 @@ from ..config import SimulateConfig, SimulateError, in_words, read_toml, setting
 SEED = "seed"
 """The axis of repetitions: what a number is averaged over, never an arm."""
 OWN = ("budget", "name")
-"""Settings that belong to the sweep as a whole. (`name` may vary: it does nothing, so equal arms can be told apart by it.)"""
+"""Settings that belong to the sweep as a whole."""
 VOLATILE = frozenset({"budget", "jobs", *(f"settings.{name}" for name in CELL_VOLATILE)})
 """What of a sweep says how it is carried out, not what it does: left out of its digest, free to change when it goes on."""
 LONGEST = 60
@@ -150,8 +150,10 @@ def _check_axes(settings: Mapping[str, Any], axes: Mapping[str, Any], source: st
             near = difflib.get_close_matches(axis, known, n=3)
             hint = f" (did you mean {', '.join(near)}?)" if near else ""
             raise SweepError(f"{source}: grid.{axis}: no such setting{hint}\n  `recloop simulate --help` lists them")
-        if axis == "budget":
-            raise SweepError(f"{source}: grid.budget: one budget holds for the whole sweep\n  write it above [grid]")
+        if axis in OWN:
+            raise SweepError(
+                f"{source}: grid.{axis}: a sweep has one {axis} for all its cells\n  write it above [grid]"
+            )
         if axis in settings:
             raise SweepError(f"{source}: {axis} stands above [grid] and in it\n  leave one of the two out")
         if not isinstance(values, list) or not values:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...runs import Run
-from ..outcome.facts import Facts, Floats, facts
+from ..outcome.facts import PLUMBING, Facts, Floats, facts
 from ..outcome.numbers import Unit, known
 from ..outcome.summary import FILMS, OTHERS
 from ..outcome.users import held_out, mean_rating_per_user, pages_seen, watch_rate_per_user
@@ -128,7 +128,7 @@ def measured(cell: Cell, run: Run) -> dict[str, Any]:
         "status": run.status,
         "digest": run.digest(),
         "data": run.manifest.hashes["data"],
-        "notes": list(run.manifest.notes),
+        "plumbing": any(note.startswith(PLUMBING) for note in run.manifest.notes),
         "words": FILMS if config.get("actions", "films") == "films" else OTHERS,
         "shown": [int(read.positive.sum()), int(read.answered.sum())],
         "users": list(read.agents),

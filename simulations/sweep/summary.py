@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...runs import Run, RunError
-from ..outcome.facts import PLUMBING, Floats
+from ..outcome.facts import Floats
 from ..outcome.numbers import LEAST_HITS, known
 from .contrast import Difference, holm, interval, paired, ratio, unpaired
 from .grid import SEED, grid_in
@@ -162,7 +162,7 @@ def summarise(run: Run, against: str | None = None) -> SweepSummary:
         arms=tuple(_corrected(arms)),
         measures=tuple(measures),
         words=cells[0]["words"] if cells else {},
-        plumbing=any(note.startswith(PLUMBING) for c in cells for note in c["notes"]),
+        plumbing=any(c["plumbing"] for c in cells),
     )
 
 
@@ -300,8 +300,8 @@ def _corrected(arms: Sequence[Arm]) -> list[Arm]:
 
 
 def _rows(cell: Mapping[str, Any], measure: Measure) -> Floats:
-    """The sums of a cell: (users, sums)."""
-    return np.array(cell["sums"][measure.key], dtype=float).T
+    """The sums of a cell: (users, sums); laid out alike everywhere, so that equal columns add up to equal last bits."""
+    return np.ascontiguousarray(np.array(cell["sums"][measure.key], dtype=float).T)
 
 
 def _keys(cell: Mapping[str, Any]) -> list[tuple[str, str]]:
