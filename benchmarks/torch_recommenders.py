@@ -6,7 +6,7 @@ Needs the torch extra. Rounds run each contender for a few epochs in turn, on on
 one round. "autograd" is LightGCN written the usual way: a sparse adjacency in COO (or CSR), layers stacked and averaged, a
 loss that torch differentiates; same batches, same negatives, same optimizer. Quality: seed s draws the split (random 80/20 per
 user) and what is learned; the interval is Student's over seeds. `--oracles` adds other people's code where it is installed:
-PyTorch Geometric's LightGCN, cornac's VAECF and LightGCN (the latter needs dgl 1.1.3), implicit's BPR and ALS.
+cornac's BPR, VAECF and LightGCN (the last needs dgl 1.1.3), PyTorch Geometric's LightGCN, implicit's ALS.
 """
 
 from __future__ import annotations

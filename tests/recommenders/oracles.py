@@ -107,6 +107,8 @@ def geometric_lightgcn(data: Dataset, seed: int) -> Fitted:
     pairs = np.stack(past.liked.nonzero()).astype(np.int64)
     liked = np.sort(np.ravel_multi_index(past.liked.nonzero(), (users, items)))
     edges = torch.from_numpy(normalised(past, pairs)[0])
+    ones = torch.ones(edges.shape[1])
+    graph = torch.sparse_coo_tensor(edges, ones, (users + items, users + items)).to_sparse_csr()
     torch.manual_seed(seed)
     model = LightGCN(users + items, config.dims, config.layers)
     adam = torch.optim.Adam(model.parameters(), lr=config.rate)
@@ -116,12 +118,12 @@ def geometric_lightgcn(data: Dataset, seed: int) -> Fitted:
             order = rng.permutation(np.flatnonzero(drawn))
             triples = torch.from_numpy(np.stack([pairs[0], users + pairs[1], users + j])[:, order])
             for u, i, j in triples.split(config.batch, 1):
-                ranks = model(edges, torch.stack([torch.cat([u, u]), torch.cat([i, j])]))
+                ranks = model(graph, torch.stack([torch.cat([u, u]), torch.cat([i, j])]))
                 loss = model.recommendation_loss(*ranks.split(len(u)), torch.cat([u, i, j]), config.l2 / 2)
                 adam.zero_grad()
                 loss.backward()
                 adam.step()
-        out = model.get_embedding(edges).detach().numpy()
+        out = model.get_embedding(graph).detach().numpy()
     return Fitted(past, out[:users] @ out[users:].T, [], 0.0)
 
 
@@ -175,42 +177,41 @@ def cornac_lightgcn(data: Dataset, seed: int) -> Fitted:
     return Fitted(past, (model.U @ model.V.T).astype(np.float32), [], 0.0)
 
 
+def cornac_bpr(data: Dataset, seed: int) -> Fitted:
+    """cornac's BPR by plain stochastic descent; steps and epochs chosen on a part of the training rows."""
+    from cornac.models import BPR
+
+    past = Past(data)
+    model = BPR(k=64, max_iter=200, learning_rate=0.01, lambda_reg=0.01, num_threads=1, seed=seed)
+    model.fit(cornac_data(past))
+    return Fitted(past, np.stack([model.score(row) for row in range(len(past.users))]).astype(np.float32), [], 0.0)
+
+
 def implicit_als(data: Dataset, seed: int) -> Fitted:
-    """implicit's alternating least squares: one ridge for all rows, which ours has with frequency=0."""
+    """implicit's alternating least squares, with ours' weights; its one ridge for all rows chosen in the same way."""
     from implicit.als import AlternatingLeastSquares
     from scipy.sparse import csr_matrix
 
     config, past = IALSConfig(), Past(data)
-    model = AlternatingLeastSquares(config.dims, regularization=30.0, iterations=15, num_threads=1, random_state=seed)
-    model.fit(csr_matrix(past.liked * (1 + 1 / config.unobserved)), show_progress=False)
-    return Fitted(past, np.asarray(model.user_factors) @ np.asarray(model.item_factors).T, [], 0.0)
-
-
-def implicit_bpr(data: Dataset, seed: int) -> Fitted:
-    """implicit's stochastic gradient descent, at its own step size."""
-    from implicit.bpr import BayesianPersonalizedRanking
-    from scipy.sparse import csr_matrix
-
-    past = Past(data)
-    model = BayesianPersonalizedRanking(64, 0.05, 0.01, iterations=40, num_threads=1, random_state=seed)
-    model.fit(csr_matrix(past.liked), show_progress=False)
+    model = AlternatingLeastSquares(config.dims, regularization=60.0, iterations=15, num_threads=1, random_state=seed)
+    model.fit(csr_matrix(past.liked * np.float32(1 + 1 / config.unobserved)), show_progress=False)
     return Fitted(past, np.asarray(model.user_factors) @ np.asarray(model.item_factors).T, [], 0.0)
 
 
 OTHERS: dict[str, tuple[tuple[str, ...], Callable[[Dataset, int], Fitted]]] = {
+    "cornac BPR": (("cornac",), cornac_bpr),
+    "implicit ALS": (("implicit",), implicit_als),
+    "cornac VAECF": (("cornac",), cornac_vaecf),
     "geometric LightGCN": (("torch_geometric",), geometric_lightgcn),
     "cornac LightGCN": (("cornac", "dgl"), cornac_lightgcn),
-    "cornac VAECF": (("cornac",), cornac_vaecf),
-    "implicit BPR": (("implicit",), implicit_bpr),
-    "implicit ALS": (("implicit",), implicit_als),
 }
 """Name -> the packages it needs, and how it is fitted."""
 
 ORACLE_OF = {
+    "cornac BPR": "bpr",
+    "implicit ALS": "ials",
+    "cornac VAECF": "multvae",
     "geometric LightGCN": "lightgcn",
     "cornac LightGCN": "lightgcn",
-    "cornac VAECF": "multvae",
-    "implicit BPR": "bpr",
-    "implicit ALS": "ials",
 }
 """Name -> ours that does the same."""

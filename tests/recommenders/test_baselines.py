@@ -30,6 +30,7 @@ from recloop.methods.recommenders import (
     RecommenderError,
     UnknownItem,
 )
+from recloop.methods.recommenders.bpr import negatives
 
 SMALL = {
     "random": lambda seed=0: Random(seed=seed),
@@ -252,6 +253,21 @@ def test_ials_in_small_batches_solves_the_same(monkeypatch):
     whole = IALS(IALSConfig(dims=8, sweeps=2)).fit(data)
     monkeypatch.setattr("recloop.methods.recommenders.ials.BATCH_CELLS", 1)
     assert np.allclose(IALS(IALSConfig(dims=8, sweeps=2)).fit(data).item_factors, whole.item_factors, atol=1e-10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(pairs, st.integers(0, 99))
+def test_a_drawn_negative_is_never_liked_and_who_likes_all_has_none(chosen, seed):
+    likes = dense(views(chosen | {(9, item) for _, item in chosen}))
+    users, items = likes.shape
+    liked = np.flatnonzero(likes)
+    asked = np.repeat(np.arange(users), 20)
+    other, drawn = negatives(asked, items, liked, np.random.default_rng(seed))
+    assert not likes[asked[drawn], other[drawn]].any()
+    full = likes.all(axis=1)[asked]
+    assert not drawn[full].any()
+    free = likes.mean(axis=1)[asked] <= 0.5
+    assert not free.any() or drawn[free].mean() > 0.9
 
 
 def test_bpr_keeps_the_user_side_of_the_bias_at_one_and_stops_early_when_asked():

@@ -233,20 +233,23 @@ def test_early_stop_shows_the_autoencoder_no_held_out_item(monkeypatch):
 
 @each
 @pytest.mark.parametrize("patience", [None, 4])
-def test_scores_are_the_same_on_any_number_of_threads_and_torch_stays_as_it_was(name, patience):
+def test_a_fit_runs_on_one_thread_and_leaves_torch_as_it_was(name, patience):
     data, config = communities(), SMALL[name].model_copy(update={"epochs": 6, "patience": patience})
-    before, found = torch.get_num_threads(), []
+    before, found, threads = torch.get_num_threads(), [], []
     try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            torch.manual_seed(threads)
+        for allowed in (1, 2):
+            torch.set_num_threads(allowed)
+            torch.manual_seed(allowed)
             state = torch.get_rng_state()
-            model = open_recommender(name, seed=1, config=config).fit(data)
+            model = open_recommender(name, seed=1, config=config)
+            model.on_epoch = lambda epoch: threads.append(torch.get_num_threads())
+            model.fit(data)
             found.append(np.stack([model.scores(user, data.items.ids) for user in data.users.ids]))
-            assert torch.get_num_threads() == threads
+            assert torch.get_num_threads() == allowed
             assert torch.equal(torch.get_rng_state(), state)
     finally:
         torch.set_num_threads(before)
+    assert set(threads) == {1}
     assert np.array_equal(*found)
 
 
