@@ -29,7 +29,9 @@ BAD_INPUT = 2
 PAUSED = 3
 """The run stands at a page barrier (budget spent, endpoint lost); `recloop resume` goes on."""
 INTERRUPTED = 130
-"""Ctrl-C."""
+"""Ctrl-C (128 + the signal's number, as shells have it)."""
+TERMINATED = 143
+"""SIGTERM, which ends a job on a cluster."""
 
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})

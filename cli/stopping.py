@@ -11,16 +11,17 @@ from typing import Any, TypeVar
 
 import typer
 
-from .output import note
+from .output import INTERRUPTED, TERMINATED, note
 
 T = TypeVar("T")
 
+_CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 _USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 """The signals, and how Python starts out with them."""
 
 
 class Stopped(typer.Exit):
-    """Work that a signal ended: the command ends too, with the exit code that shells expect (128 + the signal's number)."""
+    """Work that a signal ended: the command ends too, with the signal's exit code."""
 
 
 def run_stoppable(work: Coroutine[Any, Any, T], *, under_way: Callable[[], bool] = lambda: False) -> T:
@@ -29,7 +30,7 @@ def run_stoppable(work: Coroutine[Any, Any, T], *, under_way: Callable[[], bool]
     While `under_way` says so, the first signal cancels the work, which then leaves things in order. At any other time,
     and at a second signal, it is interrupted where it stands, inside a long computation too.
     """
-    signals: list[int] = []
+    signals: list[signal.Signals] = []
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
 
     async def watched() -> T:
@@ -38,7 +39,7 @@ def run_stoppable(work: Coroutine[Any, Any, T], *, under_way: Callable[[], bool]
         return await work
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signals.append(number)
+        signals.append(signal.Signals(number))
         if len(signals) > 1 or not running or not under_way():
             raise KeyboardInterrupt
         loop, task = running[0]
@@ -54,7 +55,7 @@ def run_stoppable(work: Coroutine[Any, Any, T], *, under_way: Callable[[], bool]
     except (KeyboardInterrupt, asyncio.CancelledError):
         for number in _USUAL:  # the command ends now; let it say how to go on
             signal.signal(number, signal.SIG_IGN)
-        raise Stopped(128 + (signals[0] if signals else signal.SIGINT)) from None
+        raise Stopped(_CODES[signals[0] if signals else signal.SIGINT]) from None
 
 
 @contextmanager

@@ -85,7 +85,8 @@ def test_every_command_has_json() -> None:
 def test_exit_codes_are_the_codes() -> None:
     from recloop.cli import app, output, simulate
 
-    meant = {output.BAD_INPUT: "bad input", output.PAUSED: "paused", output.INTERRUPTED: "Ctrl-C", 0: "fine"}
+    stops = {output.PAUSED: "paused", output.INTERRUPTED: "Ctrl-C", output.TERMINATED: "SIGTERM"}
+    meant = {0: "fine", output.BAD_INPUT: "bad input", **stops}
     for text in (prose("README.md"), app.EPILOG, simulate.EPILOG):
         assert all(f"{number} {word}" in text for number, word in meant.items()), text
         assert f"{output.FAILED} " in text
