@@ -15,7 +15,7 @@ from ..outcome.numbers import Unit, show
 from ..outcome.printed import BANNER
 from ..outcome.visible import visible
 from .measures import Measure
-from .printed import signed, stars
+from .printed import counted, signed, stars
 from .summary import Against, Arm, SweepSummary, notes
 
 PICTURE = "sweep.svg"
@@ -80,7 +80,7 @@ def draw(summary: SweepSummary) -> Markup:
     ).format(
         w=WIDTH,
         h=height,
-        title=visible(_title(summary)),
+        title=visible(counted(summary)),
         desc=visible(_described(summary)),
         css=CHART_CSS,
         style=STYLE,
@@ -89,15 +89,10 @@ def draw(summary: SweepSummary) -> Markup:
     )
 
 
-def _title(summary: SweepSummary) -> str:
-    n = len(summary.seeds)
-    return f"{summary.name}: {len(summary.arms)} arms, {n} seed{'s' * (n > 1)}"
-
-
 def _heading(canvas: Canvas, summary: SweepSummary) -> int:
     """Title, warnings, what the marks mean, the names of the columns; returns where the panels begin."""
     done, every = summary.cells
-    canvas.text(MARGIN, 34, _title(summary), "title")
+    canvas.text(MARGIN, 34, counted(summary), "title")
     state = "" if summary.status == "finished" else f", {summary.status}"
     seeds = ", ".join(map(str, summary.seeds))
     canvas.text(MARGIN, 54, f"{done} of {every} rehearsals done{state}; seeds {seeds}", "soft")

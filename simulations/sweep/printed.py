@@ -40,7 +40,7 @@ def print_sweep(summary: SweepSummary, console: Console) -> None:
         console.print(text, soft_wrap=True)
 
     done, every = summary.cells
-    say(f"{summary.name}: {len(summary.arms)} arms x {len(summary.seeds)} seeds, {done} of {every} cells done", "bold")
+    say(f"{counted(summary)}, {done} of {every} cells done", "bold")
     base = f"minus {visible(summary.baseline)}"
     base = f"{base}   " if len(base) <= COLUMNS[2] - 3 else "difference   "
     line("", ("mean", "95 % interval", base, "95 % interval"), "bold", "bold")
@@ -62,6 +62,12 @@ def print_sweep(summary: SweepSummary, console: Console) -> None:
         say(words, "dim")
     if summary.plumbing:
         say(BANNER, "bold yellow")
+
+
+def counted(summary: SweepSummary) -> str:
+    """The sweep's name and size."""
+    arms, seeds = len(summary.arms), len(summary.seeds)
+    return f"{summary.name}: {arms} arm{'s' * (arms > 1)}, {seeds} seed{'s' * (seeds > 1)}"
 
 
 def stars(against: Against) -> str:
