@@ -24,6 +24,7 @@ from .fence import fence, plain
 from .opening import open_model
 from .prices import Price
 from .prompts import Prompt
+from .schemas import Form, UnfitAnswer
 from .types import Abilities, Message, Model, Outcome, Place, Question, Status, Usage
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ __all__ = [
     "Cassette",
     "Door",
     "DoorChatModel",
+    "Form",
     "MemoryCassette",
     "Message",
     "Model",
@@ -52,6 +54,7 @@ __all__ = [
     "ReplayDiverged",
     "Spending",
     "Status",
+    "UnfitAnswer",
     "Usage",
     "dspy_lm",
     "fence",
