@@ -15,6 +15,16 @@ REPAIR_SAMPLE = 1000
 _LONGEST_ECHO = 4000
 
 
+def as_asked(response_format: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A `response_format`, in OpenAI's shape or with the schema at its top, as options of `Door.exchange`."""
+    kind = response_format.get("type") if response_format else "text"
+    if response_format is None or kind == "text":
+        return {}
+    if kind == "json_object":
+        return {"json_object": True}
+    return {"json_schema": response_format.get("schema") or response_format["json_schema"]["schema"]}
+
+
 def with_schema_in_words(request: ChatRequest, json_object: bool) -> ChatRequest:
     """The same request with its schema written into the last message; `json_object` still asks for some JSON object."""
     words = (

@@ -95,13 +95,19 @@ class Door:
         *,
         tools: Sequence[Mapping[str, Any]] = (),
         tool_choice: Any = None,
+        parallel_tools: bool | None = None,
+        json_schema: Mapping[str, Any] | None = None,
+        json_object: bool = False,
         at: Place = Place(),
         temperature: float = 0.0,
         max_tokens: int = 1024,
         stop: Sequence[str] = (),
         seed: int | None = None,
     ) -> Outcome[base.RawAnswer]:
-        """One turn of a conversation with tools; `value` is the raw answer, tool calls included (OpenAI-shaped)."""
+        """One turn of a conversation with tools; `value` is the raw answer, tool calls included (OpenAI-shaped).
+
+        With `json_schema` or `json_object` the text is asked for as such and not validated.
+        """
         request = base.ChatRequest(
             messages=[dict(message) for message in messages],
             temperature=temperature,
@@ -110,6 +116,9 @@ class Door:
             seed=seed,
             tools=tuple(tools),
             tool_choice=tool_choice,
+            parallel_tools=parallel_tools,
+            json_schema=json_schema,
+            json_object=json_object,
         )
         settled = await self._ask(request, at, None)
         if settled.outcome.ok or (settled.raw is not None and settled.raw.tool_calls):
@@ -300,6 +309,8 @@ class Door:
             shaped = request
             if request.json_schema is not None and not (self._takes["json_schema"] and name not in self._not_for):
                 shaped = with_schema_in_words(request, self._takes["json_object"])
+            elif request.json_object and not self._takes["json_object"]:
+                shaped = replace(request, json_object=False)
             try:
                 return await self.line.send(key, estimate, partial(self.provider.chat, shaped), tally)
             except base.Unsupported as problem:
@@ -348,6 +359,10 @@ def _chat_json(request: base.ChatRequest) -> dict[str, Any]:
     }
     if request.tools:
         asked |= {"tools": list(request.tools), "tool_choice": request.tool_choice}
+    if request.parallel_tools is not None:
+        asked["parallel_tools"] = request.parallel_tools
+    if request.json_object:
+        asked["json_object"] = True
     return asked
 
 

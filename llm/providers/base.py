@@ -20,7 +20,8 @@ class ChatRequest:
     """One chat call. `messages` are OpenAI-shaped (tool messages included).
 
     `json_schema` asks for an instance of that closed JSON schema (grammar or the endpoint's own means); `json_object`
-    only for some JSON object. `tools` and `tool_choice` are OpenAI-shaped; empty for plain calls.
+    only for some JSON object. `tools` and `tool_choice` are OpenAI-shaped; empty for plain calls. `parallel_tools`: whether
+    one answer may call several tools; None leaves that to the endpoint.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -32,6 +33,7 @@ class ChatRequest:
     seed: int | None = None
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: Any = None
+    parallel_tools: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

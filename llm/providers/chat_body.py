@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,8 @@ def chat_body(model: str, request: ChatRequest, without: frozenset[str] = frozen
         body["tools"] = list(request.tools)
         if request.tool_choice is not None:
             body["tool_choice"] = request.tool_choice
+        if request.parallel_tools is not None and "parallel_tool_calls" not in without:
+            body["parallel_tool_calls"] = request.parallel_tools
     return body
 
 
@@ -43,7 +46,7 @@ def raw_answer(value: Mapping[str, Any], sent: Mapping[str, Any]) -> RawAnswer:
         text = "".join(part.get("text", "") for part in text if isinstance(part, dict))
     if not isinstance(text, str):
         raise TypeError("content is no text")
-    calls = tuple(message.get("tool_calls") or ())
+    calls = tuple(_tool_call(call, number) for number, call in enumerate(message.get("tool_calls") or ()))
     return RawAnswer(
         text,
         choice.get("finish_reason") or "stop",
@@ -52,6 +55,15 @@ def raw_answer(value: Mapping[str, Any], sent: Mapping[str, Any]) -> RawAnswer:
         refusal=message.get("refusal") or "",
         tool_calls=calls,
     )
+
+
+def _tool_call(call: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """One tool call in OpenAI's shape; some endpoints leave its id out, or give the arguments as an object."""
+    function = call["function"]
+    arguments = function.get("arguments")
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
+    name = {"name": str(function["name"]), "arguments": text}
+    return {"id": call.get("id") or f"call_{number}", "type": "function", "function": name}
 
 
 def usage_of(value: Mapping[str, Any], sent: Mapping[str, Any], text: str) -> Usage:

@@ -28,7 +28,7 @@ from .base import (
 
 REFUSAL_CODES = ("content_filter", "content_policy_violation", "responsibleaipolicyviolation")
 SCHEMA_WORDS = ("response_format", "json_schema", "json schema", "structured output", "guided", "grammar")
-PARAMETERS = ("max_tokens", "temperature", "top_logprobs", "logprobs", "seed", "stop")
+PARAMETERS = ("max_tokens", "temperature", "top_logprobs", "logprobs", "seed", "stop", "parallel_tool_calls")
 NO_MODEL = ("model_not_found", "invalid model", "unknown model", "no such model", "not found", "does not exist")
 TURNED_DOWN = ("not support", "unsupported", "unrecognized", "unknown", "unexpected", "not permitted", "not allowed",
                "unavailable", "extra inputs", "extra fields", "not available", "deprecated")  # fmt: skip

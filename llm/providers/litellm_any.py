@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ..asking import with_schema_in_words
@@ -116,7 +117,9 @@ class LiteLLMProvider:
             raise NoAbility(f"{self.name} takes no tools\n  use another model for agents with tools")
         body = chat_body(self.name, request)
         try:
-            reply = await litellm.acompletion(**body, **self._extra)
+            with _without_its_logging(litellm):
+                # Without its gateway of tools too, which needs a package of its own.
+                reply = await litellm.acompletion(**body, **self._extra, _skip_mcp_handler=True)
         except asyncio.CancelledError:
             raise
         except Exception as problem:
@@ -176,6 +179,23 @@ def _said(problem: Exception) -> str:
             status = getattr(problem, "status_code", None)
             return f"answered {status or code}: {message}"
     return _PREFIX.sub("", text)
+
+
+@contextmanager
+def _without_its_logging(litellm: Any) -> Iterator[None]:
+    """LiteLLM's own bookkeeping costs a quarter of a call's CPU and, for Ollama, a blocking request on the event loop; it
+    stays on where somebody has registered a callback for it."""
+    registered = (*litellm.callbacks, *litellm.success_callback, *litellm._async_success_callback)
+    if any(callback != "cache" for callback in registered):  # that one it registers itself
+        yield
+        return
+    from litellm._internal_context import is_internal_call
+
+    token = is_internal_call.set(True)
+    try:
+        yield
+    finally:
+        is_internal_call.reset(token)
 
 
 def _knows(provider: str) -> bool:
