@@ -66,7 +66,6 @@ class CachedEmbedder:
             self._rows.popitem(last=False)
         return np.stack([found[text] for text in texts]) if texts else np.zeros((0, 1), dtype=np.float32)
 
-
     def cosines(self, query: str, texts: Sequence[str]) -> list[float]:
         """Cosine of `query` with each text, rounded to nine decimals (0 for a row of zeros). Each pair is worked out once:
         memory asks a few questions of the same records again and again."""

@@ -139,9 +139,7 @@ class Memory:
         if touch:
             seen = {pool[i].id for i in order}
             self._records = [replace(r, accessed=max(page, r.accessed)) if r.id in seen else r for r in self._records]
-        return [
-            Recalled(pool[i], score[i], recency[i], importance[i], relevance[i]) for i in order
-        ]
+        return [Recalled(pool[i], score[i], recency[i], importance[i], relevance[i]) for i in order]
 
     def reflection_due(self) -> bool:
         """Whether the importance gathered since the last reflection has passed the threshold."""

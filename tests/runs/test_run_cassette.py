@@ -131,7 +131,9 @@ def test_a_rolled_back_text_is_not_taken_for_stored(run):
     assert found.request == {"p": long}
 
 
-texts = st.text(st.characters(), max_size=30) | st.sampled_from(["\x01t:1", "\x01s:", "\x01", "y" * 200, "\x01" * 200, "\ud800" * 200, '",\x01t:1",' * 40])
+texts = st.text(st.characters(), max_size=30) | st.sampled_from(
+    ["\x01t:1", "\x01s:", "\x01", "y" * 200, "\x01" * 200, "\ud800" * 200, '",\x01t:1",' * 40]
+)
 requests = st.recursive(
     texts | st.integers() | st.none() | st.floats(allow_nan=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
