@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from pydantic import BaseModel
@@ -110,7 +110,7 @@ class PythonRecommender(OwnRecommender):
         self._top = getattr(thing, "top", None)
         self._scores = getattr(thing, "scores", None)
         if callable(stated := getattr(thing, "propensity", None)):
-            self.propensity = stated
+            self.propensity = cast("Callable[[UserId, int, ItemId], float]", stated)
         self._excludes = ""
         if callable(self._top):
             named, third = _accepts(self._top, "user", 10, exclude=()), _accepts(self._top, "user", 10, ())

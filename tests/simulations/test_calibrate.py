@@ -40,7 +40,14 @@ class Scored:
 
 
 def score(folder: Path, server: ScoringServer, **changes: Any) -> Scored:
-    given = {"model": "openai/fake", "base_url": server.base_url, "mode": "score", "users": 20, "pages": 2, "fatigue": 0.0}
+    given = {
+        "model": "openai/fake",
+        "base_url": server.base_url,
+        "mode": "score",
+        "users": 20,
+        "pages": 2,
+        "fatigue": 0.0,
+    }
     config: SimulateConfig = settings(folder, **given | changes)
     path = rehearse(config, folder / "run")
     assert status(path)[0] == "finished"
