@@ -14,8 +14,8 @@ from .asking import REPAIR_SAMPLE, repair, with_schema_in_words
 from .cassette import Cassette
 from .errors import BudgetError, ModelConfigError
 from .joining import gathered, joined
-from .keys import call_key, canonical
-from .line import Line, Sent, Tally
+from .keys import call_key, canonical, key_and_size
+from .line import BYTES_PER_TOKEN, Line, Sent, Tally
 from .providers import base
 from .records import answer_from, answer_to, diverged, make_record, scores_from, scores_to
 from .schemas import Schema, closed_schema
@@ -205,7 +205,7 @@ class Door:
             "chat",
             asked,
             at,
-            lambda key, tallies: self._send_chat(key, request, tallies),
+            lambda key, size, tallies: self._send_chat(key, size, request, tallies),
             lambda raw: read(raw, schema),
             answer_from,
             answer_to,
@@ -226,7 +226,7 @@ class Door:
             "score",
             asked,
             at,
-            lambda key, tallies: self._send_score(key, request, tallies),
+            lambda key, size, tallies: self._send_score(key, request, tallies),
             _read_scores,
             scores_from,
             scores_to,
@@ -238,12 +238,12 @@ class Door:
         kind: str,
         asked: dict[str, Any],
         at: Place,
-        send: Callable[[str, list[Tally]], Coroutine[Any, Any, Sent[A]]],
+        send: Callable[[str, int, list[Tally]], Coroutine[Any, Any, Sent[A]]],
         judge: Callable[[A], Reading],
         load: Callable[[Any], A],
         dump: Callable[[A], dict[str, Any]],
     ) -> _Settled:
-        key = call_key(at, self.name, kind, asked)
+        key, size = key_and_size(at, self.name, kind, asked)
         record = self.cassette.get(key, whole=False) if self.cassette is not None else None
         if record is not None:
             usage = Usage(record.prompt_tokens, record.completion_tokens)
@@ -257,7 +257,7 @@ class Door:
             raise diverged(self.cassette, at, self.name, kind, asked)
         tallies: list[Tally] = []
         try:
-            sent = await send(key, tallies)
+            sent = await send(key, size, tallies)
         except asyncio.CancelledError:
             cut = [tally.sent(None, "transport", "cut off") for tally in tallies if tally.attempts]
             if cut:  # the endpoint may bill it, so it stays on the account; a resumed run makes it again
@@ -294,15 +294,12 @@ class Door:
         if self.cassette is not None:
             self.cassette.put(make_record(key, at, self.name, kind, asked, status, response, error, sent))
 
-    async def _send_chat(self, key: str, request: base.ChatRequest, tallies: list[Tally]) -> Sent[base.RawAnswer]:
+    async def _send_chat(
+        self, key: str, size: int, request: base.ChatRequest, tallies: list[Tally]
+    ) -> Sent[base.RawAnswer]:
         """Ask with the schema as the endpoint takes it: by JSON schema, else in words with or without a JSON mode."""
-        prompt_bytes = sum(
-            len(str(message.get("content") or "").encode("utf-8", "replace")) + 24 for message in request.messages
-        )
-        if request.json_schema is not None or request.tools:
-            prompt_bytes += len(canonical([request.json_schema, list(request.tools)]))
-        estimate = Usage(-(-prompt_bytes // 3), request.max_tokens, True)
-        name = canonical(request.json_schema) if request.json_schema is not None else ""
+        estimate = Usage(-(-size // BYTES_PER_TOKEN), request.max_tokens, True)
+        name = canonical(request.json_schema) if self._not_for else ""
         tally = self.line.tally()
         tallies.append(tally)
         while True:
@@ -315,7 +312,7 @@ class Door:
                 return await self.line.send(key, estimate, partial(self.provider.chat, shaped), tally)
             except base.Unsupported as problem:
                 if problem.here and shaped.json_schema is not None:
-                    self._not_for.add(name)
+                    self._not_for.add(name := canonical(request.json_schema))
                 elif shaped.json_schema is not None:
                     self._takes["json_schema"] = False
                 elif shaped.json_object:
@@ -329,7 +326,8 @@ class Door:
                 part.prompt,
                 *(text for question in part.questions for text in (question.suffix, *question.labels)),
             ]
-            return Usage(sum(len(text.encode("utf-8", "replace")) + 12 for text in texts) // 3 + 1, 1, True)
+            size = sum(len(text.encode("utf-8", "replace")) + 12 for text in texts)
+            return Usage(size // BYTES_PER_TOKEN + 1, 1, True)
 
         async def one(name: str, part: base.ScoreRequest) -> Sent[base.RawScores]:
             tallies.append(tally := self.line.tally())

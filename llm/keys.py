@@ -17,8 +17,14 @@ def canonical(value: Any) -> str:
 
 def call_key(place: Place, model: str, kind: str, request: Mapping[str, Any]) -> str:
     """SHA-256 (hex) of place, model, kind and request."""
+    return key_and_size(place, model, kind, request)[0]
+
+
+def key_and_size(place: Place, model: str, kind: str, request: Mapping[str, Any]) -> tuple[str, int]:
+    """The call's key, and how many bytes it was made of: a little more than what is sent."""
     at = [place.agent, place.page, place.node, place.sample]
-    return hashlib.sha256(canonical([at, model, kind, request]).encode("utf-8", "surrogatepass")).hexdigest()
+    text = canonical([at, model, kind, request]).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest(), len(text)
 
 
 def jitter(key: str, attempt: int) -> float:
