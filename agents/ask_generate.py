@@ -18,7 +18,9 @@ from .personas import Persona
 from .trait_texts import persona_text
 
 PROMPTS = Path(__file__).parent / "prompts"
-NODES = ("page", "react", "decide", "reflect", "interview")
+PLANS = {"fused": ("page", "interview"), "faithful": ("react", "reflect", "decide", "interview")}
+"""The prompts of each call plan."""
+NODES = tuple(dict.fromkeys(node for nodes in PLANS.values() for node in nodes))
 
 SENTENCE_TOKENS = 120
 """Room for one item's choice, or for one sentence with its fields, in an answer."""

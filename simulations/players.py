@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..agents.ask import Asker
-from ..agents.ask_generate import NODES as GENERATE_NODES
+from ..agents.ask_generate import PLANS
 from ..agents.ask_generate import GenerateAsker, load_prompts
 from ..agents.ask_score import NODES as SCORE_NODES
 from ..agents.ask_score import ScoreAsker, ScoreReader
@@ -100,13 +100,16 @@ def can_play(config: SimulateConfig, door: Door) -> None:
 
 
 def prompts_of(config: SimulateConfig, mode: str) -> dict[str, Prompt]:
-    """The prompts of a mode, the user's files in place of ours. Raises `SimulateError` for a name there is none of."""
-    nodes = {"generate": GENERATE_NODES, "score": SCORE_NODES}.get(mode, ())
+    """The prompts of a mode and plan, the user's files in place of ours. Raises `SimulateError` for a name there is none of."""
+    nodes = {"generate": PLANS[config.plan], "score": SCORE_NODES}.get(mode, ())
     tastes = (TASTES,) if config.tastes == "llm" and not config.scripted else ()
     unknown = sorted(set(config.prompts) - {*nodes, *tastes})
     if unknown:
+        plan = f", plan {config.plan}" if mode == "generate" else ""
+        others = [name for name, own in PLANS.items() if mode == "generate" and set(unknown) & set(own)]
+        other = f"; --plan {others[0]} has {', '.join(sorted(set(unknown) & set(PLANS[others[0]])))}" if others else ""
         raise SimulateError(
-            f"no prompt named {', '.join(unknown)} in {mode} mode\n  there are: {', '.join([*nodes, *tastes])}"
+            f"no prompt named {', '.join(unknown)} in {mode} mode{plan}\n  there are: {', '.join([*nodes, *tastes])}{other}"
             if nodes
             else "scripted users read no prompts\n  leave --prompt out, or name a model with --model"
         )

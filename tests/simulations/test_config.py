@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 from recloop.simulations import SimulateConfig, SimulateError, load_config
 from recloop.simulations.config import VOLATILE
+from recloop.simulations.players import prompts_of
 
 
 @pytest.mark.parametrize(
@@ -109,3 +110,11 @@ def test_what_only_says_how_a_run_is_carried_out_are_settings() -> None:
 )
 def test_the_signal_suits_the_model_unless_it_is_given(model: str, signal: Any, read: str) -> None:
     assert SimulateConfig(model=model, signal=signal).reads == read
+
+
+@pytest.mark.parametrize(("plan", "node", "there"), [("fused", "react", "faithful"), ("faithful", "page", "fused")])
+def test_a_prompt_that_the_plan_never_asks_is_refused_with_the_plan_that_does(plan: str, node: str, there: str) -> None:
+    config = SimulateConfig(model="openai/x", plan=plan, prompts={node: "mine.md"})  # type: ignore[arg-type]
+    with pytest.raises(SimulateError, match=f"no prompt named {node} in generate mode, plan {plan}(.|\n)*--plan {there}"):
+        prompts_of(config, "generate")
+    assert node not in prompts_of(config.model_copy(update={"prompts": {}}), "generate")
