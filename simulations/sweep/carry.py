@@ -41,7 +41,12 @@ class Halted:
 
 
 async def sweep(
-    grid: Grid, *, out: Path | None = None, jobs: int = 1, progress: Progress | None = None, api_key: str | None = None
+    grid: Grid,
+    *,
+    out: str | Path | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+    api_key: str | None = None,
 ) -> Path:
     """Rehearse every cell of the grid; returns the sweep's folder. Raises before the first run for what cannot work.
 
@@ -50,7 +55,7 @@ async def sweep(
     sweep paused, failed cells leave it failed; `resume` goes on with both.
     """
     progress = progress or Silent()
-    path = out if out is not None else new_run_path(name=grid.name)
+    path = Path(out) if out is not None else new_run_path(name=grid.name)
     config = {"settings": dict(grid.settings), "grid": dict(grid.axes), "budget": grid.budget, "jobs": jobs}
     if is_run(path):
         _same(path, config)

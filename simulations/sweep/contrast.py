@@ -97,7 +97,7 @@ def unpaired(a: Floats, b: Floats) -> Difference:
     draws = min(len(drawn_a), len(drawn_b))
     gaps = drawn_a[:draws] - drawn_b[:draws]
     error = float(gaps.std())
-    p = math.erfc(abs(value) / error / math.sqrt(2)) if error > 0 else None
+    p = _tail(value, error) if error > 0 else None
     return Difference(value, *_bounds(gaps), p, n)
 
 
@@ -140,8 +140,11 @@ def _bounds(drawn: Floats | None) -> tuple[float | None, float | None]:
 
 
 def _exchanged(a: Floats, b: Floats, observed: float) -> float | None:
-    """Share of exchanges between the arms, user by user, whose difference is as far from 0 as the observed one (which is
-    counted in where exchanges are drawn, so that p is never 0: Phipson & Smyth 2010)."""
+    """Share of exchanges between the arms, user by user, whose difference is as far from 0 as the observed one.
+
+    Where exchanges are drawn, the observed one is counted in (Phipson & Smyth 2010). Where none of those is as far, their
+    normal tail says how far it is: else p would end where the draws do, and no correction over many could be passed.
+    """
     differ = np.any(a != b, axis=1)  # exchanging equals changes nothing
     gap, total, rest = (a - b)[differ], (a + b).sum(axis=0), b.sum(axis=0)
     n = len(gap)
@@ -150,15 +153,29 @@ def _exchanged(a: Floats, b: Floats, observed: float) -> float | None:
     exact = 2**n <= FLIPS
     least = abs(observed) - 1e-12 * max(1.0, abs(observed))  # sums that are equal on paper differ in their last bits
     extreme = defined = made = 0
+    squares = 0.0
     for kept in _all_ways(n) if exact else _some_ways(n):
         first = rest + kept @ gap
         gaps = ratio(*first.T) - ratio(*(total - first).T)
         gaps = gaps[np.isfinite(gaps)]
         extreme += int(np.count_nonzero(np.abs(gaps) >= least))
+        squares += float(gaps @ gaps)
         defined, made = defined + len(gaps), made + len(kept)
     if defined < DEFINED * made:
         return None
-    return extreme / defined if exact else (1 + extreme) / (1 + defined)
+    if exact:
+        return extreme / defined
+    counted = (1 + extreme) / (1 + defined)
+    if extreme or not squares:
+        return counted
+    return min(
+        counted, max(_tail(observed, math.sqrt(squares / defined)), 2.0 ** (1 - n))
+    )  # no test over n can say less
+
+
+def _tail(value: float, error: float) -> float:
+    """Two-sided p of a value that is normal around 0 with this standard error."""
+    return math.erfc(abs(value) / error / math.sqrt(2))
 
 
 def _all_ways(n: int) -> Iterator[Floats]:

@@ -75,9 +75,10 @@ def find_arm(text: str, arms: Sequence[str]) -> str:
     raise SweepError(f"no arm {text!r} in this sweep{hint}\n  there are: {'; '.join(arms)}")
 
 
-def load_grid(path: Path, budget: str | None = None) -> Grid:
+def load_grid(path: str | Path, budget: str | None = None) -> Grid:
     """The grid in a TOML file, perhaps with another budget. Raises `SweepError` naming each setting that is wrong, and in
     which cells."""
+    path = Path(path)
     values = read_toml(path)
     axes = values.pop("grid", None)
     if not isinstance(axes, dict) or not axes:

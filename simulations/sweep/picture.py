@@ -22,7 +22,7 @@ PICTURE = "sweep.svg"
 WIDTH, MARGIN = 1000, 24
 NAME, VALUE, GAP = 190, 262, 668
 """Right edges of the texts, in pixels: arm, mean, difference."""
-LEFT, RIGHT = (282, 556), (694, 976)
+LEFT, RIGHT = (282, 556), (700, 964)
 """The two plots, from x to x: means, differences."""
 ROW, HEAD, FOOT = 21, 29, 32
 """Pixels of an arm's row, above the rows of a number, below them."""
@@ -69,6 +69,7 @@ def draw(summary: SweepSummary) -> Markup:
     if not summary.measures:
         canvas.text(MARGIN, y, "no cell is finished yet", "soft")
         y += ROW
+    y += 8
     for line in notes(summary):
         canvas.text(MARGIN, y, line, "small soft")
         y += 15
@@ -190,9 +191,15 @@ def _dot(canvas: Canvas, low: float, high: float, at: float, y: float, style: st
 
 
 def _grid(canvas: Canvas, scale: Scale, top: float, bottom: float, form: Callable[[float], str]) -> None:
-    for tick in scale.ticks:
+    """A line at each tick, its label at as many as have room; 0 keeps its own."""
+    ticks, words = scale.ticks, [form(tick) for tick in scale.ticks]
+    apart = (scale.end - scale.start) / (len(ticks) - 1)
+    every = math.ceil((6.0 * max(map(len, words)) + 6) / apart)
+    first = ticks.index(0.0) % every if 0.0 in ticks else 0
+    for at, (tick, text) in enumerate(zip(ticks, words, strict=True)):
         canvas.line(scale(tick), top, scale(tick), bottom, "grid")
-        canvas.text(scale(tick), bottom + 13, form(tick), "mid small soft")
+        if at % every == first:
+            canvas.text(scale(tick), bottom + 13, text, "mid small soft")
 
 
 def _ticks(values: Sequence[float], unit: Unit) -> tuple[float, ...]:

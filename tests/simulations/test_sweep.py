@@ -235,6 +235,15 @@ def test_unpaired_intervals_are_those_of_two_samples() -> None:
     assert found.n == 300
 
 
+def test_a_large_difference_holds_among_a_thousand_others() -> None:
+    rng = np.random.default_rng(2)
+    found = paired(rows(rng.normal(2, 1, 60)), rows(rng.normal(0, 1, 60)))
+    assert 0 < found.p < 1e-6
+    assert holm([found.p] + [0.5] * 1000)[0] < 0.01
+    few = paired(rows(np.arange(1.0, 17.0)), rows(np.zeros(16)))
+    assert 2 / 2**16 <= few.p < 1e-4, "the smallest that sixteen users allow"
+
+
 def test_holm_corrects_for_looking_often() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
