@@ -22,6 +22,9 @@ _STORED, _ESCAPED = "\x01t:", "\x01s:"
 _REFERENCE = re.compile(r'(?<=[:\[,])"\\u0001(?:t:(\d+)|s:((?:[^"\\]|\\.)*))"(?=[,\]}])')
 """Both in canonical JSON, as values (a name is followed by a colon)."""
 
+PAUSE = 60.0
+"""Seconds without any call that count as a pause of the run, not as work between its calls."""
+
 _COLUMNS = (
     "key, agent, page, node, sample, model, kind, request, status, response, error, prompt_tokens, completion_tokens, "
     "cost, latency, attempts, at"
@@ -36,7 +39,7 @@ _INSERT = (
 @dataclass(frozen=True, slots=True)
 class CallTotals:
     """What the recorded calls took together. `cost` in US dollars over calls of known price; `unpriced` counts the rest.
-    `latency` is a sum; `seconds` is the wall time in which at least one call was under way."""
+    `latency` is a sum; `seconds` is the wall time from the first call to the last, without pauses."""
 
     calls: int = 0
     attempts: int = 0
@@ -199,9 +202,11 @@ class Cassette:
         )
         assert row is not None
         by_status = dict(self._log.rows("SELECT status, count(*) FROM calls GROUP BY status ORDER BY status"))
-        # Calls as intervals in time, in the order of their beginnings: of each, what lies after all earlier ones.
+        # Calls as intervals in time, in the order of their beginnings: of each, what lies after all earlier ones, with the
+        # gap before it unless that is a pause.
         seconds = self._log.row(
-            "SELECT total(max(0, at - max(at - latency, ifnull(until, 0)))) FROM (SELECT at, latency, max(at) OVER "
+            f"SELECT total(max(0, at - iif(until IS NULL OR began - until > {PAUSE}, began, until))) FROM "
+            "(SELECT at, at - latency AS began, max(at) OVER "
             "(ORDER BY at - latency ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS until FROM calls)"
         )
         assert seconds is not None

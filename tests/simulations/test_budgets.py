@@ -113,16 +113,16 @@ def test_dollars_for_a_model_without_a_price_are_refused_before_anything_is_call
 
 def test_seconds_go_on_counting_after_a_pause(fake_llm: Callable[..., FakeLLM], tmp_path: Path) -> None:
     server = fake_llm(latency="fixed:250", script=STAY)
-    config = crowd(tmp_path, server, users=8, pages=12, concurrency=8, budget="seconds=1.2")
+    config = crowd(tmp_path, server, users=8, pages=20, concurrency=8, budget="seconds=1.5")
     path = rehearse(config, tmp_path / "run")
     stops_at_a_page(path, "seconds")
     spent, asked = account(path).seconds, at_server(server)
-    assert 0.9 < spent < 2.5
-    go_on(path, "seconds=0.5")
+    assert spent > 0.9, "little is left out: what came after the last call"
+    go_on(path, f"seconds={spent / 2}")
     assert at_server(server) == asked, "they are spent"
-    go_on(path, f"seconds={spent + 0.6}")
+    go_on(path, f"seconds={spent + 1.0}")
     stops_at_a_page(path, "seconds")
-    assert asked < at_server(server) < asked + 8 * 5
+    assert asked < at_server(server) <= asked + 8 * 5, "a second has room for four waves, and one may be under way"
     assert account(path).seconds > spent + 0.2
 
 
