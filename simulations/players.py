@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..agents.ask import Asker
-from ..agents.ask_generate import PLANS
-from ..agents.ask_generate import GenerateAsker, load_prompts
+from ..agents.ask_generate import PLANS, GenerateAsker, load_prompts
 from ..agents.ask_score import NODES as SCORE_NODES
 from ..agents.ask_score import ScoreAsker, ScoreReader
 from ..agents.calibration_items import calibration_sets, withheld_items
