@@ -34,9 +34,9 @@ class Budget:
     """What a run may spend. None is no limit. Every attempt counts, retries and repairs too.
 
     A call reserves the most it can cost before it is made. It waits while calls in flight may give something back and is
-    refused when even that would not be enough, so `calls` is never overshot; `tokens` and `usd` only by as much as
-    the byte-based estimate of a prompt in flight was too low. `seconds` is wall time from the first call on; calls
-    in flight then may finish. The figures outlive the process: `Budget(...).resume(old.state())`.
+    refused when even that would not be enough, so no limit is overshot (`tokens` and `usd` where the endpoint keeps to
+    `max_tokens`). `seconds` is wall time from the first call on; calls in flight then may finish. The figures outlive the
+    process: `Budget(...).resume(old.state())`.
     """
 
     def __init__(

@@ -39,8 +39,9 @@ def open_model(
 ) -> Door:
     """Open the door to a model. No call is made; `check` makes the first one.
 
-    `concurrency` bounds the calls in flight, `timeout` (seconds) each attempt, `attempts` the tries per call, `backoff`
-    (seconds) the first wait between them. `price` states what an endpoint's tokens cost where no table knows.
+    `concurrency` bounds the calls in flight, `timeout` (seconds) each attempt (one that hangs is given up sooner, see
+    `patience.py`), `attempts` the tries per call, `backoff` (seconds) the first wait between them. `base_url` is where the
+    model is found now; its name stays. `price` states what an endpoint's tokens cost where no table knows.
     `replay_only` answers from the cassette alone: any other call raises `ReplayDiverged`.
     Raises `ModelConfigError` (what is wrong, what to do), `BudgetError` for dollars without a price.
     """

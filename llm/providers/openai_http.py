@@ -118,6 +118,8 @@ class OpenAIProvider:
             del self._sessions[loop]
             if loop is running:
                 await session.close()
+            elif loop.is_running():  # in another thread: that of `sync.py`
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(session.close(), loop))
             else:
                 _abandon(session)
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from recloop.data import load_dataset
 from recloop.llm import Budget, DoorChatModel, MemoryCassette, ModelFailed, Place, Price, open_model
 from recloop.methods.recommenders import Recommender, open_recommender
+from recloop.runs import Run
 
 
 def door(server: Any, **options: Any) -> Any:
@@ -250,6 +251,19 @@ async def test_a_langgraph_node_asks_through_the_door_and_replays_without_a_call
     assert len(set(first)) == 2
     assert await run(replay_only=True) == first
     assert server.stats()["requests"] == len(cassette) == 2
+
+
+async def test_one_door_serves_threads_and_the_event_loop_at_once_over_one_run(fake_llm: Any, tmp_path: Path) -> None:
+    server, budget = fake_llm(latency="fixed:20"), Budget(calls=60)
+    with Run.create(tmp_path / "run", kind="test", seed=1) as run:
+        async with door(server, cassette=run.calls, budget=budget) as model:
+            chat = DoorChatModel(door=model)
+            here = (chat.ainvoke(f"here {number}") for number in range(30))
+            there = (asyncio.to_thread(chat.invoke, f"there {number}") for number in range(40))
+            said = await asyncio.gather(*here, *there, return_exceptions=True)
+        refused = [each for each in said if isinstance(each, ModelFailed)]
+        assert len(run.calls) == server.stats()["requests"] == budget.spent.calls == 60
+        assert len(refused) == 10
 
 
 async def test_a_stream_is_the_answer_in_one_piece(fake_llm: Any) -> None:
