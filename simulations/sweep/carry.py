@@ -60,7 +60,7 @@ async def sweep(
     if is_run(path):
         _same(path, config)
         now = {key: grid.settings[key] for key in CELL_VOLATILE if key in grid.settings}
-        return await resume(path, progress=progress, api_key=api_key, budget=grid.budget, jobs=jobs, **now)
+        return await resume(path, progress=progress, api_key=api_key, budget=grid.budget or None, jobs=jobs, **now)
     check_vacant(path)
     shared = Shared(Budget.parse(grid.budget) if grid.budget else None)
     checked = await check(grid, shared, progress, api_key=api_key)

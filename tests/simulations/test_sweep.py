@@ -56,7 +56,7 @@ def summed(path: Path, against: str | None = None) -> SweepSummary:
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Scripted users before a good recommender, the same under another name, and a bad one."""
     folder = tmp_path_factory.mktemp("planted")
-    axes = {"seed": [0, 1, 2], "recommender": ["ease", "random"], "timeout": [60, 61]}
+    axes = {"seed": [0, 1], "recommender": ["ease", "random"], "timeout": [60, 61]}
     asked = grid(folder, axes, data="movietweetings", users=30, pages=3)
     return swept(asked, folder / "sweep")
 
@@ -65,7 +65,7 @@ def test_a_planted_difference_is_found_and_holds(planted: Path) -> None:
     against = summed(planted)["random, timeout=60"].against["watch_rate"]
     assert against.holds
     assert against.difference.high < 0
-    assert set(against.by_seed) == {0, 1, 2}
+    assert set(against.by_seed) == {0, 1}
     assert max(against.by_seed.values()) < 0, "seed by seed"
 
 
@@ -169,10 +169,10 @@ def test_every_cell_is_the_run_that_would_have_been_made_alone(tmp_path: Path) -
 def test_the_tables_hold_every_number_of_every_cell_and_user(planted: Path) -> None:
     with Run.open(planted) as run:
         cells, measures, users = (run.table(name).to_pandas() for name in ("cells", "measures", "user_measures"))
-    assert len(cells) == 12
+    assert len(cells) == 8
     assert {digest(planted / path) for path in cells.path} == set(cells.digest)
-    assert len(measures) == 12 * 7
-    for cell, metric in (("ease-timeout=60-seed1", "pages"), ("random-timeout=60-seed2", "watch_rate")):
+    assert len(measures) == 8 * 7
+    for cell, metric in (("ease-timeout=60-seed1", "pages"), ("random-timeout=60-seed0", "watch_rate")):
         mine = users[(users.cell == cell) & (users.metric == metric)]
         (row,) = measures[(measures.cell == cell) & (measures.metric == metric)].to_dict("records")
         assert len(mine) == row["n"] == 30
@@ -313,8 +313,7 @@ def _wait_for(true: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("jobs", [2, 5])
-def test_cells_side_by_side_give_the_same_sweep(tmp_path: Path, fake_llm: Callable[..., FakeLLM], jobs: int) -> None:
+def test_cells_side_by_side_give_the_same_sweep(tmp_path: Path, fake_llm: Callable[..., FakeLLM]) -> None:
     server = fake_llm(latency="uniform:1:30")
     asked = grid(
         tmp_path,
@@ -322,7 +321,7 @@ def test_cells_side_by_side_give_the_same_sweep(tmp_path: Path, fake_llm: Callab
         base_url=server.base_url,
         users=6,
     )
-    alone, together = swept(asked, tmp_path / "1"), swept(asked, tmp_path / "n", jobs=jobs)
+    alone, together = swept(asked, tmp_path / "1"), swept(asked, tmp_path / "n", jobs=3)
     assert status(together)[0] == "finished"
     assert digest(alone) == digest(together)
 
@@ -414,7 +413,7 @@ def test_a_failed_cell_is_reported_and_the_others_go_on(tmp_path: Path, jobs: in
 
 
 def test_a_cancelled_sweep_pauses_cell_and_all(tmp_path: Path, fake_llm: Callable[..., FakeLLM]) -> None:
-    server = fake_llm(latency="fixed:200")
+    server = fake_llm(latency="fixed:100")
     axes = {"seed": [0, 1], "recommender": ["ease", "pop"]}
     asked = grid(tmp_path, axes, model="openai/fake", base_url=server.base_url, users=4)
 
