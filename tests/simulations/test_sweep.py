@@ -155,15 +155,27 @@ def test_arms_with_users_of_their_own_are_not_paired_and_it_is_said(tmp_path: Pa
 
 
 def test_every_cell_is_the_run_that_would_have_been_made_alone(tmp_path: Path) -> None:
-    recommenders = ["ease", "random", "itemknn"]
-    path = swept(grid(tmp_path, {"seed": [0, 1], "recommender": recommenders, "refit_every": [0, 1]}), tmp_path / "s")
+    axes = {"seed": [0, 1], "recommender": ["ease", "random"], "refit_every": [0, 1], "split": ["user_time", "random"]}
+    path = swept(grid(tmp_path, axes), tmp_path / "s")
     for at in (path / "runs").iterdir():
         with Run.open(at) as run:
             config = run.manifest.config
             together = run.digest()
-        changes = {key: config[key] for key in ("seed", "recommender", "refit_every", "users", "pages", "model")}
+        changes = {key: config[key] for key in (*axes, "users", "pages", "model")}
         alone = rehearse(settings(tmp_path, **changes), tmp_path / "alone" / at.name)
         assert digest(alone) == together, at.name
+
+
+def test_a_difference_of_means_is_over_the_pairs_that_both_have_a_value(planted: Path) -> None:
+    with Run.open(planted) as run:
+        values = run.table("user_measures").to_pandas().pivot_table("value", ["metric", "seed", "agent"], "arm")
+    for metric in ("rating", "watch_rate"):
+        pairs = values.loc[metric, ["random, timeout=60", "ease, timeout=60"]]
+        assert (len(pairs.dropna()) < len(pairs)) == (metric == "rating"), "some rate nothing"
+        difference = pairs.iloc[:, 0] - pairs.iloc[:, 1]
+        assert summed(planted)["random, timeout=60"].against[metric].difference.value == pytest.approx(
+            difference.mean()
+        )
 
 
 def test_the_tables_hold_every_number_of_every_cell_and_user(planted: Path) -> None:
