@@ -28,6 +28,7 @@ def command(
     split: flag.Split = None,
     test: flag.Test = None,
     recommender: flag.Recommender = None,
+    recommender_config: flag.RecommenderConfig = None,
     refit_every: flag.RefitEvery = None,
     users: flag.Users = None,
     pages: flag.Pages = None,
@@ -145,6 +146,24 @@ def _pages(text: str) -> tuple[int, ...]:
         raise CommandError(f"--interviews takes PAGE,..., got {text!r}\n  for example  --interviews 2,4") from None
 
 
+def _fields(texts: list[str]) -> dict[str, Any]:
+    """KEY=VALUE, the value read as JSON where it is JSON, else as text."""
+    import json
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, sep, value = (part.strip() for part in text.partition("="))
+        if not sep or not name:
+            raise CommandError(
+                f"--recommender-config takes KEY=VALUE, got {text!r}\n  for example  --recommender-config l2=100"
+            )
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
 def _prompts(texts: list[str]) -> dict[str, str]:
     found = {}
     for text in texts:
@@ -164,6 +183,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "watch_rate": _rates,
     "interviews": _pages,
     "prompts": _prompts,
+    "recommender_config": _fields,
 }
 
 

@@ -75,6 +75,15 @@ Recommender: TypeAlias = Annotated[
         text="ease, itemknn, pop, random, bpr, ials, lightgcn, multvae; yours: module:object, file.py:object, http://..., a top-k file (default: ease).",
     ),
 ]
+RecommenderConfig: TypeAlias = Annotated[
+    list[str] | None,
+    _flag(
+        "--recommender-config",
+        metavar="KEY=VALUE",
+        panel=WHAT,
+        text="A field of its configuration: l2=100 (ease), timeout=30 or auth_env=MY_TOKEN (http), user=uid (file); repeatable.",
+    ),
+]
 RefitEvery: TypeAlias = Annotated[
     int | None,
     _flag(

@@ -39,6 +39,8 @@ class SimulateConfig(BaseModel):
     """k-core: keep users and items with at least this many rows (None: the data set's default)."""
     recommender: str = "ease"
     """A baseline's name, `module:object`, `file.py:object`, an HTTP endpoint, or a top-k file."""
+    recommender_config: dict[str, Any] = Field(default_factory=dict)
+    """Fields of the recommender's own configuration: a baseline's, an endpoint's, a file's, or a factory's arguments."""
     model: str = DEFAULT_MODEL
     """`local/smollm2`, `local:FILE.gguf`, `openai/NAME`, `http://HOST/v1#NAME`, any LiteLLM `provider/NAME`, or `scripted`."""
     base_url: str | None = None

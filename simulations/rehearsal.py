@@ -58,6 +58,8 @@ async def simulate(
     async with _door(config, api_key=api_key, shared=shared) as door:
         prompts = prompts_of(config, mode_of(config, door))
         prepared = await _ready(config, shared)
+        if config.actions == "films" and not prepared.data.name.startswith("Movie"):
+            progress.note(f"the items of {prepared.data.name} are called films: --actions names another set, shop or your own")
         if door is not None:
             await door.check()
             can_play(config, door)

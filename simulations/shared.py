@@ -61,7 +61,7 @@ class Shared:
         """The recommender, fitted on the training rows. Raises `RecommenderError`."""
         from ..methods.recommenders import BlockRecommender
 
-        fresh = open_recommender(config.recommender, seed=config.seed)
+        fresh = open_recommender(config.recommender, seed=config.seed, config=config.recommender_config or None)
         if not isinstance(fresh, BlockRecommender) or config.refit_every:
             return fresh.fit(self.split(config).train)
         key = (_split_key(config), fresh.policy_id)

@@ -45,7 +45,7 @@ class EndpointConfig(BaseModel):
     """Seconds before the first retry, doubled for each further one; a Retry-After header is followed instead."""
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Sent with every request; the values are kept out of logs, errors and policy ids."""
-    token_env: str | None = None
+    auth_env: str | None = None
     """Environment variable that holds a bearer token."""
 
 
@@ -68,11 +68,11 @@ class HTTPRecommender(OwnRecommender):
         super().__init__(place, policy_id(place, config))
         self.url, self.config = url, config
         self._headers = {name: value.get_secret_value() for name, value in config.headers.items()}
-        if config.token_env:
-            token = os.environ.get(config.token_env)
+        if config.auth_env:
+            token = os.environ.get(config.auth_env)
             if not token:
                 raise RecommenderError(
-                    f"{place}: the environment variable {config.token_env} is not set\n  export {config.token_env}=..."
+                    f"{place}: the environment variable {config.auth_env} is not set\n  export {config.auth_env}=..."
                 )
             self._headers["Authorization"] = f"Bearer {token}"
         secrets = [*self._headers.values(), *(v.removeprefix("Bearer ") for v in self._headers.values())]
@@ -156,7 +156,7 @@ class HTTPRecommender(OwnRecommender):
                     await asyncio.sleep(min(wait, LONGEST_WAIT))
         raise RecommenderError(
             f"{self.name} gave no ranking for user {question['user']!r} in {self.config.retries + 1} attempts: {fault}\n"
-            "  is the server up? a longer timeout, more retries or less concurrency can be set in its configuration"
+            "  is the server up? a longer timeout, more retries or less concurrency can be set: --recommender-config timeout=60"
         )
 
     def _decoded(self, body: bytes, question: dict[str, Any]) -> Any:

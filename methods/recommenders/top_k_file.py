@@ -155,7 +155,7 @@ def _columns(found: list[str], config: TopKFileConfig, path: Path) -> dict[str, 
         if role not in chosen:
             raise RecommenderError(
                 f"no column for {role}s in {path} (found: {', '.join(map(str, found))})\n"
-                f"  name it {' or '.join(ALIASES[role][:2])}, or say which it is with config={{{role!r}: 'COLUMN'}}"
+                f"  name it {' or '.join(ALIASES[role][:2])}, or say which it is: --recommender-config {role}=COLUMN"
             )
     return chosen
 

@@ -154,3 +154,21 @@ def test_the_exposures_of_a_run_are_of_the_table_that_was_given(cli: Any, small:
         known = {row["movie"] for row in csv.DictReader(file)}
     with Run.open(tmp_path / "r") as run:
         assert {row["item"] for row in run.table("exposures").to_pylist()} <= known
+
+
+def test_a_recommenders_own_configuration_is_a_flag_and_a_table(cli: Any, small: list[str], tmp_path: Path) -> None:
+    (tmp_path / "odd.csv").write_text("Member,Film\nu1,m1\nu2,m2\n", encoding="utf-8")
+    wrong = cli("simulate", *small[:-1], "odd.csv")
+    assert wrong.code == 2
+    assert "--recommender-config user=COLUMN" in wrong.err
+    named = ["--recommender-config", "user=Member", "--recommender-config", "item=Film"]
+    assert cli("simulate", *small[:-1], "odd.csv", *named, "--out", "named").code in (0, 1)
+    loose, tight = (cli("simulate", *small[:-1], "ease", "--recommender-config", f"l2={l2}", "--json").json for l2 in (1, 999))
+    assert loose["digest"] != tight["digest"]
+    toml = TOML.replace('"pop"', '"ease"').replace("refit_every = 1\n", "") + "[simulate.recommender_config]\nl2 = 1\n"
+    (tmp_path / "study.toml").write_text(toml, encoding="utf-8")
+    assert cli("simulate", "study.toml", "--json").code == 0
+    unknown = cli("simulate", *small[:-1], "ease", "--recommender-config", "l3=1")
+    assert unknown.code == 2
+    assert "l3" in unknown.err
+    assert cli("simulate", *small, "--recommender-config", "l2").code == 2

@@ -160,7 +160,7 @@ def test_an_answer_that_is_no_json_shows_what_came(serve):
 def test_keys_are_sent_but_never_shown(serve, monkeypatch):
     server = serve(lambda n, question: (401, {}, b"key s3cret-token or s3cret-header or s3cret-query is wrong"))
     monkeypatch.setenv("MY_SHOP_TOKEN", "s3cret-token")
-    config = {**QUICK, "token_env": "MY_SHOP_TOKEN", "headers": {"X-Key": "s3cret-header"}}
+    config = {**QUICK, "auth_env": "MY_SHOP_TOKEN", "headers": {"X-Key": "s3cret-header"}}
     model = open_recommender(server.url + "?key=s3cret-query", config=config).fit(DATA)
     with pytest.raises(RecommenderError) as error:
         model.top("u0", 2)
