@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -71,7 +72,11 @@ def describe_(
     if loaded.report.skipped or facts["warnings"]:
         say()
         say(loaded.report)
-    say(f"\nuse it:   recloop simulate --data {data}" + (f" --columns {columns}" if columns else ""), style="dim")
+    say(
+        f"\nuse it:   recloop simulate --data {shlex.quote(str(data))}"
+        + (f" --columns {shlex.quote(columns)}" if columns else ""),
+        style="dim",
+    )
 
 
 def _facts(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -82,13 +82,32 @@ def _asked(manifest: Manifest) -> str:
 
 
 @app.command()
-def show(run: Folder, as_json: Json = False) -> None:
-    """What was asked in a run, how it stands, its tables and its numbers."""
+def show(
+    run: Folder,
+    call: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Show one recorded model call instead: prompt and answer. The start of its key will do."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What was asked in a run, how it stands, its tables and its numbers.
+
+    Every decision in the tables names the model call behind it; --call shows
+    that call.
+
+    """
     from ..runs import Run, table_specs
     from .kinds import kind_of, show_summary, summary_of
 
     with Run.open(run) as opened:
         kind_of(opened)
+        if call is not None:
+            from .calls import show_call
+
+            show_call(opened, call, as_json)
+            return
         manifest, digest, barrier = opened.manifest, opened.digest(), opened.barrier
         tables = {name: opened.table(name).num_rows for name in table_specs(opened.kind)}
         if as_json:
