@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from ..llm.fence import one_line
 from ..llm.schemas import UnfitAnswer, closed_schema
@@ -48,13 +48,26 @@ class Interview(BaseModel):
     reason: str
 
 
-@lru_cache(maxsize=64)
-def _choice(actions: tuple[str, ...], scale: RatingScale | None) -> type[BaseModel]:
+NoRating = Annotated[None, BeforeValidator(lambda given: None)]
+"""Null in the schema; whatever is given all the same is dropped: a rating of something passed over costs no answer."""
+
+
+def _choice(actions: tuple[str, ...], rating_actions: tuple[str, ...], scale: RatingScale | None) -> Any:
+    """The type of one choice. With a scale it is a union, so that an action that wants a rating cannot come without one;
+    a plain one (`anyOf`), as strict endpoints take no other."""
+    if scale is None:
+        return _closed("Choice", actions)
+    others = tuple(action for action in actions if action not in rating_actions)
+    kinds = (("Unrated", others, NoRating), ("Rated", rating_actions, _rating(scale)))
+    return Union[tuple(_closed(name, names, rating) for name, names, rating in kinds if names)]  # noqa: UP007
+
+
+def _closed(name: str, actions: tuple[str, ...], rating: Any = None) -> type[BaseModel]:
     fields: dict[str, Any] = {"fits": (bool, ...), "action": (Literal[actions], ...)}
-    if scale is not None:
-        fields["rating"] = (_rating(scale) | None, ...)
+    if rating is not None:
+        fields["rating"] = (rating, ...)
     fields["why"] = (str, ...)
-    return create_model("Choice", __config__=ConfigDict(extra="forbid"), **fields)
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
 def _rating(scale: RatingScale) -> Any:
@@ -112,12 +125,12 @@ class DecidedPage(Page):
 
 @lru_cache(maxsize=64)
 def _page(
-    actions: tuple[str, ...], scale: RatingScale | None, with_decision: bool
+    actions: tuple[str, ...], rating_actions: tuple[str, ...], scale: RatingScale | None, with_decision: bool
 ) -> tuple[type[Page], dict[str, Any]]:
     """The class that reads answers with these actions and this scale, and its closed schema: made once, not once a page."""
     base = DecidedPage if with_decision else Page
-    choice = _choice(actions, scale)
-    page = create_model(base.__name__, __base__=base, choices=(dict[str, choice], ...))  # type: ignore[valid-type]
+    choice = _choice(actions, rating_actions, scale)
+    page = create_model(base.__name__, __base__=base, choices=(dict[str, choice], ...))
     return page, dict(closed_schema(page))
 
 
@@ -126,18 +139,22 @@ class PageForm:
     """What the answer to one page must look like: an object with exactly one choice per item, in the order shown.
 
     The items' keys (see `answer_keys`) are the object's keys, so an answer can neither leave an item out, nor repeat, nor
-    invent one. With `with_decision` (call plan "fused") it also carries the feeling and the decision. `scale` is the data's
-    rating scale; None asks for no rating. Reads into a `Page` or `DecidedPage`.
+    invent one. With `with_decision` (call plan "fused") it also carries the feeling and the decision. `rating_actions` are
+    those of `actions` that need a rating; `scale` is the data's rating scale, None asks for no rating at all. Reads into a `Page` or `DecidedPage`.
     """
 
     keys: tuple[str, ...]
     actions: tuple[str, ...]
+    rating_actions: tuple[str, ...]
     scale: RatingScale | None
     with_decision: bool
 
+    def _fixed(self) -> tuple[type[Page], dict[str, Any]]:
+        return _page(self.actions, self.rating_actions, self.scale, self.with_decision)
+
     def json_schema(self) -> dict[str, Any]:
         """The schema of the fixed parts with this page's keys under `choices`."""
-        fixed = _page(self.actions, self.scale, self.with_decision)[1]
+        fixed = self._fixed()[1]
         choices = {
             "type": "object",
             "properties": dict.fromkeys(self.keys, fixed["properties"]["choices"]["additionalProperties"]),
@@ -148,7 +165,7 @@ class PageForm:
 
     def read(self, text: str) -> Page:
         """Raises `ValidationError` for what no page may say, `UnfitAnswer` for items left out or invented."""
-        page = _page(self.actions, self.scale, self.with_decision)[0].model_validate_json(text)
+        page = self._fixed()[0].model_validate_json(text)
         if page.choices.keys() != set(self.keys):
             missing = [key for key in self.keys if key not in page.choices]
             invented = [key for key in page.choices if key not in self.keys]

@@ -28,7 +28,7 @@ SENTENCE_TOKENS = 120
 LONGEST_VISIT = 50_000
 """Characters of memories that an interview is given; where a long visit has more, the oldest go."""
 
-RATE = "Where the action calls for a rating, give one from {scale}; otherwise the rating is null."
+RATE = "With an action that you are to rate always give a rating from {scale}; with any other the rating is null."
 
 
 def load_prompts(overrides: Mapping[str, str], nodes: tuple[str, ...] = NODES) -> dict[str, Prompt]:
@@ -77,7 +77,7 @@ class GenerateAsker:
         for key, item in keys.items():
             choice = answer.choices[key]
             spec = world.actions[choice.action]
-            rating = getattr(choice, "rating", None) if spec.wants_rating else None
+            rating = getattr(choice, "rating", None)
             actions.append(
                 Action(
                     item=item,
@@ -164,7 +164,14 @@ class GenerateAsker:
         return self.prompts["react"].render(**fields)
 
     def _form(self, slate: Slate) -> PageForm:
-        return PageForm(tuple(_keys(slate)), self.world.actions.names, self.world.rated, self.plan == "fused")
+        actions = self.world.actions
+        return PageForm(
+            keys=tuple(_keys(slate)),
+            actions=actions.names,
+            rating_actions=tuple(name for name in actions.names if actions[name].wants_rating),
+            scale=self.world.rated,
+            with_decision=self.plan == "fused",
+        )
 
     def _tired(self, user: Persona, page: int) -> str:
         return tiredness_text(page, user.activity) if self.world.fatigue > 0 else ""

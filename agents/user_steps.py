@@ -141,7 +141,11 @@ async def decide(state: Mapping[str, Any], context: UserContext) -> dict[str, An
     fatigue = context.world.fatigue * fatigue_at(page, context.persona.activity)
     decision = decision.replace(satisfaction=satisfaction, fatigue=min(1.0, fatigue))
     if not decision.invalid:
-        text = f"Went on to page {page + 2}." if decision.next else f"Left after page {page + 1}: {decision.reason}"
+        text = (
+            f"Wanted to go on after page {page + 1}."
+            if decision.next
+            else f"Left after page {page + 1}: {decision.reason}"
+        )
         importance = 1 if decision.next else 5
         memory.write("navigation", text, page=page, importance=importance)
         record["memories"] = [

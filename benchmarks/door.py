@@ -94,7 +94,7 @@ async def clients(server: FakeLLM, concurrency: int, stack: AsyncExitStack) -> d
 
     def page(number: int) -> PageForm:
         keys = tuple(f"m{number % 997 + place}" for place in range(8))
-        return PageForm(keys, ("watch", "skip"), None, with_decision=True)
+        return PageForm(keys, ("watch", "skip"), (), None, with_decision=True)
 
     async def door(cassette: Any, form: Callable[[int], PageForm] | None = None) -> Client:
         model = open_model(

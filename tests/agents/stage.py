@@ -115,23 +115,31 @@ def good(body: dict[str, Any], take: Callable[[list[str]], Sequence[str]] = lamb
     for name, part in properties.items():
         if name == "choices":
             taken = set(take(keys_of(body)))
-            answer[name] = {
-                key: _choice(part["properties"][key]["properties"], key in taken, said) for key in keys_of(body)
-            }
+            answer[name] = {key: _choice(part["properties"][key], key in taken, said) for key in keys_of(body)}
         else:
             plain = {"decision": "next", "satisfaction": 6, "likes": ["slow films"], "dislikes": []}
             answer[name] = said.get(name, plain.get(name, f"a word of {name}"))
     return answer
 
 
-def _choice(properties: dict[str, Any], taken: bool, said: dict[str, Any]) -> dict[str, Any]:
-    actions = properties["action"]["enum"]
+def actions_of(choice: dict[str, Any]) -> list[str]:
+    """The actions that the schema of a choice allows, weakest first, whether they stand in one object or in a union."""
+    return [name for part in choice.get("anyOf", [choice]) for name in literal(part["properties"]["action"])]
+
+
+def literal(schema: dict[str, Any]) -> list[Any]:
+    """The values of an enumeration, of one value too."""
+    return schema["enum"] if "enum" in schema else [schema["const"]]
+
+
+def _choice(schema: dict[str, Any], taken: bool, said: dict[str, Any]) -> dict[str, Any]:
+    actions = actions_of(schema)
     choice = {
         "fits": taken,
         "action": said.get("action", actions[-1]) if taken else actions[0],
         "why": said.get("why", "so it is"),
     }
-    if "rating" in properties:
+    if "rating" in json.dumps(schema):
         choice["rating"] = said.get("rating", 4) if taken else None
     return choice
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from fake_llm import Draw, instance
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -16,8 +17,8 @@ from recloop.agents.ask_generate import LONGEST_VISIT
 from recloop.data import RatingScale
 from recloop.llm import Budget, MemoryCassette, open_model
 from recloop.llm.fence import one_line
-from recloop.llm.schemas import UnfitAnswer, closed_schema
-from stage import STARS, TITLES, Visit, endpoint, good, keys_of, person, schema_of, slate, world
+from recloop.llm.schemas import UnfitAnswer, closed_schema, is_strict
+from stage import STARS, TITLES, Visit, actions_of, endpoint, good, keys_of, literal, person, schema_of, slate, world
 
 # How many calls, and what they name
 
@@ -155,12 +156,11 @@ def test_any_ids_go_into_a_schema_and_come_back(items: list[str], data: st.DataO
     keys = answer_keys(items)
     assert list(keys.values()) == items
     assert all(one_line(key, 90) == key for key in keys)
-    form = PageForm(tuple(keys), ("skip", "watch"), STARS, with_decision=False)
+    form = PageForm(tuple(keys), ("skip", "watch"), ("watch",), STARS, with_decision=False)
     written = {
         key: {
             "fits": data.draw(st.booleans()),
-            "action": data.draw(st.sampled_from(["skip", "watch"])),
-            "rating": None,
+            **data.draw(st.sampled_from([{"action": "skip", "rating": None}, {"action": "watch", "rating": 4}])),
             "why": "",
         }
         for key in data.draw(st.permutations(list(keys)))
@@ -182,7 +182,7 @@ def test_any_ids_go_into_a_schema_and_come_back(items: list[str], data: st.DataO
     ],
 )
 def test_the_schema_lists_ids_actions_and_levels(scale: RatingScale, levels: list[float]) -> None:
-    schema = closed_schema(PageForm(("a", "b"), ("skip", "watch"), scale, with_decision=True))
+    schema = closed_schema(PageForm(("a", "b"), ("skip", "watch"), ("watch",), scale, with_decision=True))
     assert list(schema["properties"]) == ["choices", "feeling", "satisfaction", "decision", "reason"]
     assert schema["properties"]["decision"]["enum"] == ["next", "exit"]
     assert schema["properties"]["satisfaction"]["enum"] == list(range(1, 11))
@@ -190,23 +190,49 @@ def test_the_schema_lists_ids_actions_and_levels(scale: RatingScale, levels: lis
     assert choices["required"] == ["a", "b"]
     assert choices["additionalProperties"] is False
     choice = choices["properties"]["a"]
-    assert choice["required"] == ["fits", "action", "rating", "why"]
-    assert choice["properties"]["action"]["enum"] == ["skip", "watch"]
-    assert choice["properties"]["rating"] == {"anyOf": [{"enum": levels}, {"type": "null"}]}
+    assert set(choice) == {"anyOf"}  # strict endpoints take no oneOf and no discriminator
+    assert all(kind["required"] == ["fits", "action", "rating", "why"] for kind in choice["anyOf"])
+    assert all(kind["additionalProperties"] is False for kind in choice["anyOf"])
+    ratings = [(literal(kind["properties"]["action"]), kind["properties"]["rating"]) for kind in choice["anyOf"]]
+    assert ratings == [(["skip"], {"type": "null"}), (["watch"], {"enum": levels})]
+    assert is_strict(dict(schema))
 
 
 def rated(scale: RatingScale, rating: Any) -> Any:
     answer = {"choices": {"a": {"fits": True, "action": "watch", "rating": rating, "why": ""}}}
-    form = PageForm(("a",), ("skip", "watch"), scale, with_decision=False)
+    form = PageForm(("a",), ("skip", "watch"), ("watch",), scale, with_decision=False)
     return form.read(json.dumps(answer)).choices["a"].rating
 
 
-@pytest.mark.parametrize("rating", [0, 6, 3.7, "4", True, "NaN", [4]])
+@pytest.mark.parametrize("rating", [0, 6, 3.7, "4", True, "NaN", [4], None])
 def test_a_rating_that_is_no_level_does_not_fit(rating: Any) -> None:
     with pytest.raises(ValidationError):
         rated(STARS, rating)
     assert rated(STARS, 4.0) == rated(STARS, 4) == 4.0
-    assert rated(STARS, None) is None
+
+
+@pytest.mark.parametrize(
+    ("actions", "rating_actions", "kinds"),
+    [(("pass", "view", "buy"), ("view", "buy"), 2), (("love", "hate"), ("love", "hate"), 1)],
+)
+def test_one_kind_of_choice_is_no_union_and_every_action_has_its_kind(
+    actions: tuple[str, ...], rating_actions: tuple[str, ...], kinds: int
+) -> None:
+    form = PageForm(("a",), actions, rating_actions, STARS, with_decision=False)
+    choice = closed_schema(form)["properties"]["choices"]["properties"]["a"]
+    assert len(choice.get("anyOf", [choice])) == kinds
+    assert tuple(actions_of(choice)) == actions
+    for action in actions:
+        said = {"fits": True, "action": action, "rating": 5 if action in rating_actions else None, "why": ""}
+        assert form.read(json.dumps({"choices": {"a": said}})).choices["a"].model_dump() == said
+
+
+@given(st.integers(0, 10**9))
+@settings(max_examples=40, deadline=None)
+def test_what_the_fake_server_makes_of_the_union_reads(seed: int) -> None:
+    form = PageForm(("a", "b"), ("skip", "watch"), ("watch",), STARS, with_decision=True)
+    read = form.read(json.dumps(instance(dict(closed_schema(form)), Draw(seed))))
+    assert all((choice.rating is None) == (choice.action == "skip") for choice in read.choices.values())
 
 
 @settings(max_examples=25, deadline=None)
@@ -260,6 +286,10 @@ def _off_scale(said: dict[str, Any]) -> None:
     next(iter(said["choices"].values()))["rating"] = 11
 
 
+def _unrated(said: dict[str, Any]) -> None:
+    next(iter(said["choices"].values()))["rating"] = None
+
+
 def _undecided(said: dict[str, Any]) -> None:
     said["decision"] = "maybe"
 
@@ -268,7 +298,9 @@ def _over_the_top(said: dict[str, Any]) -> None:
     said["satisfaction"] = 11
 
 
-@pytest.mark.parametrize("spoil", [_unknown, _one_missing, _own_action, _off_scale, _undecided, _over_the_top])
+@pytest.mark.parametrize(
+    "spoil", [_unknown, _one_missing, _own_action, _off_scale, _unrated, _undecided, _over_the_top]
+)
 async def test_an_answer_that_never_fits_is_a_counted_failure_and_no_choice(spoil: Any) -> None:
     def answer(body: dict[str, Any]) -> Any:
         said = good(body)
@@ -363,6 +395,13 @@ async def test_a_decision_that_fails_leaves_the_choices_standing(fake_llm: Any) 
     assert (state["bad_pages"], [m["kind"] for m in record["memories"]]) == (0, ["factual"])
 
 
+async def test_going_on_is_remembered_as_a_wish_so_it_is_true_on_the_last_page_too(fake_llm: Any) -> None:
+    async with endpoint(good) as asked, asked.door() as door:
+        states = await Visit(GenerateAsker(door, world())).pages(2)
+    told = [[m["text"] for m in s["record"]["memories"] if m["kind"] == "navigation"] for s in states]
+    assert told == [["Wanted to go on after page 1."], ["Wanted to go on after page 2."]]
+
+
 async def test_a_spent_budget_stops_the_page_and_is_not_a_failure(fake_llm: Any) -> None:
     async with open_model(f"{fake_llm().base_url}#m", budget=Budget(calls=2)) as door:
         visit = Visit(GenerateAsker(door, world()))
@@ -424,7 +463,7 @@ async def test_without_a_scale_or_an_action_that_rates_no_rating_is_asked_or_kep
 ) -> None:
     me = person(conformity=None, mean_rating=None, rating_tendency="")
     asked = await shown_to(world(actions=actions, scale=scale), me, plan=plan)
-    page = schema_of(asked.bodies[0])["choices"]["properties"]["f0"]["properties"]
+    page = schema_of(asked.bodies[0])["choices"]["properties"]["f0"]["properties"]  # one object, no union
     assert set(page) == {"fits", "action", "why"}
     assert page["action"]["enum"] == list(actions.names)
     assert " rating" not in asked.text(0)
@@ -432,6 +471,16 @@ async def test_without_a_scale_or_an_action_that_rates_no_rating_is_asked_or_kep
     assert [a["liked"] for a in taken] == [True]
     assert all(a["rating"] is None for a in asked.state["record"]["actions"])
     assert [a["liked"] for a in asked.state["record"]["actions"]].count(True) == 1
+
+
+async def test_a_watch_without_a_rating_is_sent_back_once_and_then_counts() -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        return good(body, rating=None if len(body["messages"]) == 2 else 3)
+
+    async with endpoint(answer) as asked, asked.door() as door:
+        state = await Visit(GenerateAsker(door, world())).page(slate())
+    assert len(asked.bodies) == 2
+    assert [a["rating"] for a in state["record"]["actions"] if a["action"] == "watch"] == [3.0]
 
 
 async def test_a_rating_of_something_passed_over_is_not_kept() -> None:
