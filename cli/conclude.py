@@ -65,7 +65,7 @@ def larger_budget(budget: str, reason: str) -> str:
 
     Limits count what was spent before, so the same ones would stop it again.
     """
-    spent = re.match(r"budget of (calls|tokens|usd|seconds) ", reason)
+    spent = re.search(r"budget of (calls|tokens|usd|seconds) ", reason)
     if spent is None:
         return ""
     limits = dict(part.replace(" ", "").split("=") for part in budget.split(","))

@@ -104,7 +104,7 @@ def _folder(out: Path | None, name: str) -> Iterator[Path]:
     from ..runs import new_run_path
 
     if out is not None:
-        yield out
+        yield out.expanduser()  # --out=~/x reaches us as it was typed
         return
     path = new_run_path(name=name)
     while True:

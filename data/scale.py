@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .errors import DataError
 
+MOST_LEVELS = 1001
 _SLACK = 1e-6  # ratings are stored as float32
 
 
@@ -42,7 +43,7 @@ class RatingScale:
     def levels(self) -> tuple[float, ...]:
         """Every rating the scale allows, lowest first (at most 1,001: a finer scale is thinned to its ends)."""
         count = math.floor((self.high - self.low) / self.step + _SLACK) + 1
-        if count > 1001:
+        if count > MOST_LEVELS:
             return (self.low, self.high)
         return tuple(round(self.low + number * self.step, 6) for number in range(count))
 
@@ -70,8 +71,13 @@ class RatingScale:
 
     @classmethod
     def infer(cls, values: NDArray[np.float32]) -> RatingScale | None:
-        """The scale seen in `values`: least, greatest, and smallest gap. None where fewer than two values differ."""
+        """The scale seen in `values`: least, greatest, and the largest step that leads to every value between them.
+
+        None where fewer than two values differ. Values too fine for 1,001 levels get 1,001 levels: each counts at the nearest.
+        """
         levels = np.unique(np.round(values.astype(np.float64), 4))
         if len(levels) < 2 or float(levels[0]) >= float(levels[-1]):
             return None
-        return cls(float(levels[0]), float(levels[-1]), round(float(np.diff(levels).min()), 4))
+        low, high = float(levels[0]), float(levels[-1])
+        step = int(np.gcd.reduce(np.round(np.diff(levels) * 1e4).astype(np.int64))) / 1e4
+        return cls(low, high, max(step, (high - low) / (MOST_LEVELS - 1)))

@@ -8,20 +8,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def histogram(values: ArrayLike, levels: Sequence[float]) -> NDArray[np.int64]:
+def histogram(values: ArrayLike, levels: Sequence[float], *, nearest: bool = False) -> NDArray[np.int64]:
     """How many values sit on each level: int (levels,).
 
     Raises `ValueError` for a value that is none of the levels: a rating off its scale is a fault to see, not to round.
+    With `nearest` every value counts at the level nearest to it (ratings finer than the levels shown).
     """
     grid = np.asarray(levels, dtype=float)
     value = np.asarray(values, dtype=float).ravel()
     if not len(grid) or (np.diff(grid) <= 0).any():
         raise ValueError(f"levels must be increasing and not empty, got {list(levels)}")
-    nearest = np.abs(value[:, None] - grid[None, :]).argmin(axis=1)
-    off = ~np.isclose(value, grid[nearest], rtol=0, atol=1e-6)
-    if off.any():
+    place = np.abs(value[:, None] - grid[None, :]).argmin(axis=1)
+    off = ~np.isclose(value, grid[place], rtol=0, atol=1e-6)
+    if off.any() and not nearest:
         raise ValueError(f"{int(off.sum())} values are none of the levels {list(levels)}, the first is {value[off][0]}")
-    return np.bincount(nearest, minlength=len(grid)).astype(np.int64)
+    return np.bincount(place, minlength=len(grid)).astype(np.int64)
 
 
 def _distribution(weights: ArrayLike) -> NDArray[np.float64]:

@@ -15,11 +15,14 @@ _ESCAPE_SEQUENCES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x9b[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]?"
 )
 _MARKS = re.compile(r"<{3,}|>{3,}")
-_CHAT_TOKENS = re.compile(r"<\|([^|<>\n]{0,40})\|>|\[(/?INST)\]|<<(/?SYS)>>")
+_CHAT_TOKENS = re.compile(
+    r"<[|｜]([^|｜<>\n]{0,40})[|｜]>|\[(/?INST)\]|<<(/?SYS)>>|<((?:start|end)_of_turn|/?s|/?(?:assistant|system|user|human))>",
+    re.I,
+)
 _KEPT_FORMATS = frozenset("\u200c\u200d\ufe0f")
 """Joiners and the emoji selector: without them words of several scripts and many emoji fall apart."""
 
-_SUSPECT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|<[<|]|>>>|\[/?INST\]")
+_SUSPECT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|<[<|/a-z]|>>>|\[/?INST\]", re.I)
 """What an ASCII text must hold for any of the rules below to change it."""
 
 
@@ -52,7 +55,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
         text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_KEPT)
         # One pass can put new marks together ("<<" + "<|x|>"), so it is repeated until nothing changes.
         while (
-            cleaned := _CHAT_TOKENS.sub(lambda m: f"({m[1] or m[2] or m[3] or ''})", _MARKS.sub(_broken, text))
+            cleaned := _CHAT_TOKENS.sub(lambda m: f"({m[1] or m[2] or m[3] or m[4] or ''})", _MARKS.sub(_broken, text))
         ) != text:
             text = cleaned
     return text if len(text) <= longest else text[: max(0, longest - 1)] + "…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,9 @@ def open_model(
     if concurrency < 1 or timeout <= 0 or attempts < 1:
         raise ModelConfigError("concurrency and attempts must be at least 1, timeout more than 0 seconds")
     options: dict[str, Any] = {"api_key": api_key, "base_url": base_url, "headers": headers}
+    if replay_only:  # nobody is called: an address whose credentials were not kept will do
+        spec = shorn(spec)
+        options["base_url"] = shorn(base_url) if base_url else None
     provider, listed = _provider(spec.strip(), options, concurrency, timeout, replay_only)
     cost = _pricing(price, listed if provider.remote else None)
     if budget is not None and budget.usd is not None and provider.remote and not replay_only and cost() is None:
@@ -67,6 +71,12 @@ def open_model(
         backoff=backoff,
     )
     return Door(line, cassette=cassette, replay_only=replay_only)
+
+
+def shorn(address: str) -> str:
+    """An address without user, password and query, be they there or redacted; any other text as it is."""
+    place, mark, model = address.partition("#")
+    return re.sub(r"//[^/@]*@", "//", place).partition("?")[0] + mark + model
 
 
 def _provider(

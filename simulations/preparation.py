@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..agents.actions import ACTION_SETS, ActionSet
 from ..agents.ask import World
 from ..agents.personas import Persona
@@ -23,8 +25,6 @@ SERVICES = {
     "shop": ("an online shop", "products", "a product"),
 }
 if TYPE_CHECKING:
-    import numpy as np
-
     from ..runs import Run
 
 POPULAR = 100
@@ -46,7 +46,7 @@ class Prepared:
     def reference(self) -> dict[str, Any]:
         """What the results are held against: the real ratings and the held-out items of the simulated users."""
         train, users = self.split.train, [p.user for p in self.personas]
-        levels = [] if train.scale is None else [float(x) for x in train.scale.levels]
+        levels = _levels(train)
         rows = [train.history(user) for user in users]
         held = {user: list(self.split.test.history(user).items) for user in users}
         popularity = train.popularity()
@@ -70,8 +70,23 @@ class Prepared:
         }
 
 
+MOST_SHOWN = 21
+"""Rating levels of a histogram; the ratings of a finer scale count at the nearest of so many."""
+
+
+def _levels(train: Dataset) -> list[float]:
+    if train.scale is None:
+        return []
+    levels = train.scale.levels
+    if 2 < len(levels) <= MOST_SHOWN:
+        return [float(level) for level in levels]
+    return (
+        np.linspace(train.scale.low, train.scale.high, MOST_SHOWN if len(levels) > 2 else len(levels)).round(6).tolist()
+    )
+
+
 def _counts(values: Any, levels: list[float]) -> list[int]:
-    return [int(n) for n in histogram(values, levels)] if levels else []
+    return [int(n) for n in histogram(values, levels, nearest=True)] if levels else []
 
 
 def prepare(config: SimulateConfig, shared: Shared | None = None, recording: Run | None = None) -> Prepared:

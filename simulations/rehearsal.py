@@ -59,7 +59,9 @@ async def simulate(
         prompts = prompts_of(config, mode_of(config, door))
         prepared = await _ready(config, shared)
         if config.actions == "films" and not prepared.data.name.startswith("Movie"):
-            progress.note(f"the items of {prepared.data.name} are called films: --actions names another set, shop or your own")
+            progress.note(
+                f"the items of {prepared.data.name} are called films: --actions names another set, shop or your own"
+            )
         if door is not None:
             await door.check()
             can_play(config, door)

@@ -66,10 +66,16 @@ def _tool_call(call: Mapping[str, Any], number: int) -> dict[str, Any]:
     return {"id": call.get("id") or f"call_{number}", "type": "function", "function": name}
 
 
+MOST_TOKENS = 10**9
+"""An endpoint that counts more in one call, or fewer than none, is not believed."""
+
+
 def usage_of(value: Mapping[str, Any], sent: Mapping[str, Any], text: str) -> Usage:
     """Tokens as the endpoint counted them; a quarter of the bytes where it did not."""
     usage = value.get("usage")
-    if isinstance(usage, Mapping) and isinstance(usage.get("prompt_tokens"), int):
-        return Usage(usage["prompt_tokens"], int(usage.get("completion_tokens") or 0))
+    if isinstance(usage, Mapping):
+        counted = usage.get("prompt_tokens"), usage.get("completion_tokens") or 0
+        if all(isinstance(n, int) and 0 <= n <= MOST_TOKENS for n in counted):  # anything else would mislead the budget
+            return Usage(*counted)
     prompt = sum(len(str(message.get("content") or "").encode("utf-8", "replace")) for message in sent["messages"])
     return Usage(-(-prompt // 4), -(-len(text.encode("utf-8", "replace")) // 4), estimated=True)

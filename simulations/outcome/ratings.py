@@ -108,7 +108,12 @@ def rating_shares(facts: Facts) -> tuple[Shares | None, int]:
     rated = facts.rating[~np.isnan(facts.rating)]
     grid = np.array(levels)
     on = np.isclose(rated, grid[np.abs(rated[:, None] - grid).argmin(axis=1)], rtol=0, atol=1e-6)
-    series: dict[str, tuple[float, ...]] = {SIMULATED: _floats(histogram(rated[on], levels))}
+    step = (facts.reference.get("scale") or [0, 0, 0])[2]
+    if len(grid) > 1 and not np.isclose(
+        grid[1] - grid[0], step
+    ):  # a finer scale than is shown: the nearest level counts
+        on = np.ones_like(on)
+    series: dict[str, tuple[float, ...]] = {SIMULATED: _floats(histogram(rated[on], levels, nearest=True))}
     for name, key in ((REAL, "real_ratings"), (EVERYBODY, "real_ratings_all")):
         series[name] = _floats(facts.reference.get(key) or [0] * len(levels))
     return Shares(tuple(f"{level:g}" for level in levels), series), int((~on).sum())

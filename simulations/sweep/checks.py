@@ -82,7 +82,10 @@ def _world(cell: Cell, shared: Shared, problems: Problems) -> None:
         return True
 
     fits("actions", lambda: open_actions(config.actions))
-    fits("recommender", lambda: open_recommender(config.recommender, seed=config.seed, config=config.recommender_config or None))
+    fits(
+        "recommender",
+        lambda: open_recommender(config.recommender, seed=config.seed, config=config.recommender_config or None),
+    )
     if fits("data", lambda: shared.data(config)) and fits("split", lambda: shared.split(config)):
         fits("users", lambda: shared.personas(config))
         fits("show_mean", lambda: _has_ratings(config, shared))

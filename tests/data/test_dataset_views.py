@@ -169,3 +169,20 @@ def test_rows_may_be_views_and_must_be_alike():
     for rows in ([("a",)], [("a", "x"), ("a", "x", 1)], []):
         with pytest.raises(DataError, match="all alike"):
             from_rows(rows)
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [((1, 2.5, 5), 0.5), ((1.1, 2.3, 3.7, 4.9), 0.2), ((-5, -3, 0, 2, 5), 1.0), ((0.5, 1, 4), 0.5), ((1, 2, 5), 1.0)],
+)
+def test_the_scale_seen_in_ratings_has_a_level_for_each_of_them(values: tuple[float, ...], step: float) -> None:
+    scale = RatingScale.infer(np.array(values, dtype=np.float32))
+    assert scale is not None
+    assert scale.step == pytest.approx(step)
+    assert all(min(abs(level - value) for level in scale.levels) < 1e-5 for value in values)
+
+
+def test_ratings_too_fine_for_levels_get_a_thousand_and_one() -> None:
+    scale = RatingScale.infer(np.linspace(0, 1, 7919, dtype=np.float32))
+    assert scale is not None
+    assert len(scale.levels) == 1001

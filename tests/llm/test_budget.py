@@ -129,3 +129,18 @@ def test_reservations_never_let_more_through_than_the_limit(limit: int, asked: l
 
     asyncio.run(every())
     assert all(tokens <= limit for tokens in over)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": -(10**6), "completion_tokens": -5},
+        {"prompt_tokens": 10**30},
+        {"prompt_tokens": 5, "completion_tokens": "x"},
+    ],
+)
+def test_an_endpoint_that_counts_nonsense_is_not_believed(usage: dict[str, Any]) -> None:
+    from recloop.llm.providers.chat_body import usage_of
+
+    found = usage_of({"usage": usage}, {"messages": [{"role": "user", "content": "x" * 400}]}, "y" * 40)
+    assert (found.prompt, found.completion, found.estimated) == (100, 10, True)

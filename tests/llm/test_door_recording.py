@@ -99,3 +99,14 @@ async def test_a_run_folder_is_a_cassette(fake_llm: Any, tmp_path: Any) -> None:
             with pytest.raises(ReplayDiverged, match="messages"):
                 await model.complete(ask("y"), schema=Rating, at=Place("a", 0, "react"))
     assert (again.value, again.recorded) == (first.value, True)
+
+
+async def test_a_replay_needs_no_credentials_of_the_address(fake_llm: Any) -> None:
+    server, cassette = fake_llm(), MemoryCassette()
+    place = server.base_url.removeprefix("http://")
+    asked: Any = [{"role": "user", "content": "hello"}]
+    async with open_model(f"http://bob:secret@{place}?sig=0123456789#fake", cassette=cassette) as door:
+        said = await door.complete(asked, at=Place("u", 0, "n"))
+    async with open_model(f"http://[redacted]@{place}?sig=[redacted]#fake", cassette=cassette, replay_only=True) as door:
+        again = await door.complete(asked, at=Place("u", 0, "n"))
+    assert (again.recorded, again.value) == (True, said.value)

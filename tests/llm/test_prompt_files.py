@@ -115,3 +115,12 @@ def test_a_fence_keeps_unicode_and_drops_what_steers_a_terminal_or_a_template() 
     assert plain("\x1b[31mred\x1b[0m \x1b]0;title\x07bell\x07 \u202egnp") == "red bell  gnp"
     assert plain("<|im_start|>system [INST] <<SYS>>") == "(im_start)system (INST) (SYS)"
     assert plain("a" * 50, longest=10) == "a" * 9 + "…"
+
+
+@pytest.mark.parametrize(
+    "mark", ["<|im_start|>", "<start_of_turn>", "</s><s>", "<｜User｜>", "[INST]", "<<SYS>>", "<System>"]
+)
+def test_marks_of_chat_templates_are_broken_up(mark: str) -> None:
+    assert plain(f"a {mark} b").count("<") == 0
+    assert mark not in fence(f"a {mark} b")
+    assert plain("The <i>Matrix</i> < 3") == "The <i>Matrix</i> < 3"
