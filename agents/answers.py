@@ -63,7 +63,9 @@ def _choice(actions: tuple[str, ...], rating_actions: tuple[str, ...], scale: Ra
 
 
 def _closed(name: str, actions: tuple[str, ...], rating: Any = None) -> type[BaseModel]:
-    fields: dict[str, Any] = {"fits": (bool, ...), "action": (Literal[actions], ...)}
+    # An enum also where there is one action: not every endpoint takes a const.
+    action = Annotated[Literal[actions], WithJsonSchema({"enum": list(actions), "type": "string"})]
+    fields: dict[str, Any] = {"fits": (bool, ...), "action": (action, ...)}
     if rating is not None:
         fields["rating"] = (rating, ...)
     fields["why"] = (str, ...)
@@ -130,7 +132,7 @@ def _page(
     """The class that reads answers with these actions and this scale, and its closed schema: made once, not once a page."""
     base = DecidedPage if with_decision else Page
     choice = _choice(actions, rating_actions, scale)
-    page = create_model(base.__name__, __base__=base, choices=(dict[str, choice], ...))
+    page = create_model(base.__name__, __base__=base, choices=(dict[str, choice], ...))  # type: ignore[valid-type]
     return page, dict(closed_schema(page))
 
 

@@ -1,7 +1,11 @@
 """What a user likes, read from the user's own rows without a model: genres or title words, decades, example titles.
 
-A term (genre or title word) is judged twice:
+Every sentence can be counted: plain words of frequency (most often, seldom, most, many) follow the share of the user's
+own rows, and a comparison with the catalogue says that it is one.
 
+A term (genre, title word or decade) is judged three times, a decade not by ratings:
+
+    share    rows with the term / all rows of the user
     choice   log-odds of the term among the user's items against the catalogue, with an informative prior of `PRIOR`
              catalogue items (Monroe, Colaresi and Quinn 2008, eq. 16), in standard errors
     rating   mean of (rating - own mean) over its items, shrunk by `SHRINK` items at 0, in the user's own standard deviations
@@ -15,7 +19,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -30,6 +34,8 @@ PRIOR = 5.0
 SHRINK = 3.0
 CHOICE_SURE = 1.0
 """Standard errors of the log-odds from which on a term counts as chosen more, or less, than its share."""
+SELDOM = 0.1
+"""Share of the rows up to which a term can be called seldom chosen."""
 RATING_SURE = 0.25
 """Own standard deviations from which on a term counts as rated higher, or lower, than usual."""
 MOST = 3
@@ -153,40 +159,76 @@ def summarise(
         return Tastes(("Nothing is known of your tastes yet.",), (), (), vocabulary.source)
     n = len(items)
     counts = Counter(term for item in items for term in vocabulary.terms[item])
-    choice = {t: choice_score(c, n, vocabulary.term_counts[t], vocabulary.size) for t, c in counts.items() if c >= 2}
-    often = _best(choice, CHOICE_SURE)
-    seldom = _best(
-        {
-            t: -choice_score(counts[t], n, base, vocabulary.size)
-            for t, base in vocabulary.term_counts.items()
-            if base >= 0.05 * vocabulary.size and n * base >= 2 * vocabulary.size
-        },
-        CHOICE_SURE,
-    )
-    above, below = _rated(items, values, vocabulary, counts)
-    often = tuple(t for t in often if t not in below)
-    seldom = tuple(t for t in seldom if t not in above)
-    about = "" if vocabulary.source == "genres" else "titles about "
     decades = Counter(vocabulary.decade[item] for item in items if vocabulary.decade[item])
-    era = _best(
-        {d: choice_score(c, n, vocabulary.decade_counts[d], vocabulary.size) for d, c in decades.items() if c >= 2},
-        CHOICE_SURE,
-    )[:1]
+    main = _most_frequent(counts)
+    above, below = _rated(items, values, vocabulary, counts)
+    over = _over(counts, vocabulary.term_counts, n, vocabulary.size)
+    over = tuple(t for t in over if t not in below)
+    eras = _over(decades, vocabulary.decade_counts, n, vocabulary.size)[:1]
+    seldom = _seldom(counts, vocabulary, n, but=(*main, *above))
+    name = str if vocabulary.source == "genres" else "titles with “{}”".format
+    compared = [*map(name, over), *(f"the {era}" for era in eras)]
     examples = [f"“{vocabulary.title[item]}”" for item in favourites(items, values)[:n_examples]]
     sentences = [
-        f"You often choose {about}{_listed(often)}." if often else "",
-        f"You rate {about}{_listed(above)} higher than you usually rate." if above else "",
-        f"You rate {about}{_listed(below)} lower than you usually rate." if below else "",
-        f"You seldom choose {about}{_listed(seldom)}." if seldom else "",
-        f"Many of your choices are from the {era[0]}." if era else "",
-        f"You {'liked' if values is not None else 'recently chose'} {_listed(examples)}." if examples else "",
+        f"You most often choose {_shares(main, counts, n, name)}." if main else "",
+        f"Your choices hold a larger share of {_listed(compared)} than the catalogue does." if compared else "",
+        f"You rate {_named(above, name)} higher than you usually rate." if above else "",
+        f"You rate {_named(below, name)} lower than you usually rate." if below else "",
+        f"You seldom or never choose {_named(seldom, name)}." if seldom else "",
+        _main_decades(decades, n),
+        f"You {'gave your highest ratings to' if values is not None else 'recently chose'} {_listed(examples)}."
+        if examples
+        else "",
     ]
     return Tastes(
         tuple(s for s in sentences if s),
-        tuple(dict.fromkeys((*above, *often))),
+        tuple(dict.fromkeys((*above, *over))),
         tuple(dict.fromkeys((*below, *seldom))),
         vocabulary.source,
     )
+
+
+def _most_frequent(counts: Counter[str]) -> tuple[str, ...]:
+    return _best({term: count for term, count in counts.items() if count >= 2}, 2)
+
+
+def _over(counts: Counter[str], base: Counter[str], n: int, size: int) -> tuple[str, ...]:
+    """Terms that make up more of the `n` rows than of the catalogue, by more than chance would."""
+    more = {t: c for t, c in counts.items() if c >= 2 and c * size > base[t] * n}
+    return _best({t: choice_score(c, n, base[t], size) for t, c in more.items()}, CHOICE_SURE)
+
+
+def _seldom(counts: Counter[str], vocabulary: Vocabulary, n: int, but: Sequence[str]) -> tuple[str, ...]:
+    """Terms of the catalogue that are rare among the `n` rows, in plain numbers and for their share of the catalogue."""
+    size = vocabulary.size
+    rare = {
+        t: base
+        for t, base in vocabulary.term_counts.items()
+        if counts[t] <= SELDOM * n and base >= 0.05 * size and n * base >= 2 * size and t not in but
+    }
+    return _best({t: -choice_score(counts[t], n, base, size) for t, base in rare.items()}, CHOICE_SURE)
+
+
+def _main_decades(decades: Counter[str], n: int) -> str:
+    """The decade with the most rows, or those that share the first place."""
+    count = max(decades.values(), default=0)
+    tops = sorted(decade for decade, c in decades.items() if c == count)
+    if count < 2 or len(tops) > MOST:
+        return ""
+    listed = _shares(tops, decades, n, "the {}".format)
+    if 2 * count > n:
+        return f"Most of your choices are from {listed}."
+    return f"Many of your choices are from {listed}." if 3 * count >= n else f"You choose most from {listed}."
+
+
+def _named(terms: Sequence[str], name: Callable[[str], str]) -> str:
+    return _listed([name(term) for term in terms])
+
+
+def _shares(terms: Sequence[str], counts: Counter[str], n: int, name: Callable[[str], str]) -> str:
+    """The terms with their share of the user's rows."""
+    shares = {term: 100 * counts[term] / n for term in terms}
+    return _listed([f"{name(t)} ({f'{x:.0f} %' if x >= 1 else 'under 1 %'})" for t, x in shares.items()])
 
 
 def _rated(

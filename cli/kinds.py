@@ -45,6 +45,15 @@ def show_summary(run: Run) -> None:
     print_table("Numbers", ["number", "value"], rows, right=["value"])
 
 
+def labels_of(run: Run) -> dict[str, str]:
+    """What a run's summary calls its numbers, by key; empty for a kind that has no words for them."""
+    if run.kind != "simulate":
+        return {}
+    from ..simulations import summarise
+
+    return {row.key: row.label for row in summarise(run).rows}
+
+
 def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested mapping by dotted paths; lists are left to --json."""
     found: dict[str, Any] = {}

@@ -204,11 +204,13 @@ def compare(
     """
     import dataclasses
 
-    from ..runs import compare_runs
-    from .kinds import register_kinds
+    from ..runs import Run, compare_runs
+    from .kinds import labels_of, register_kinds
 
     register_kinds()
-    result = compare_runs(a, b)
+    with Run.open(a) as first:
+        result = compare_runs(first, b)
+        labels = {} if as_json else labels_of(first)
     if as_json:
         print_json({"same": result.same, **dataclasses.asdict(result)})
         return
@@ -231,9 +233,10 @@ def compare(
         k.removesuffix(".value"): v for k, v in result.summary.items() if k.endswith(".value") and v[:2] != (None, None)
     }
     if values or result.summary:
-        table = [(k, *map(number, v)) for k, v in (values or result.summary).items()]
+        table = [(labels.get(k, k), *map(number, v)) for k, v in (values or result.summary).items()]
         say()
         print_table("Numbers", ["number", "a", "b", "b - a"], table, right=["a", "b", "b - a"])
+        say("differences here carry no interval; `recloop sweep` gives paired ones", style="dim")
 
 
 def _differs(what: str, found: Divergence) -> None:

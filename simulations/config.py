@@ -112,13 +112,18 @@ class SimulateConfig(BaseModel):
     @property
     def reads(self) -> Literal["title", "yesno"]:
         """The signal really read: endpoints list single next tokens only, so they are asked yes or no."""
-        if self.signal != "auto":
-            return self.signal
-        return "title" if self.model.startswith("local") else "yesno"
+        return signal_read(self.signal, self.model)
 
     @property
     def scripted(self) -> bool:
         return self.model == "scripted"
+
+
+def signal_read(signal: Literal["auto", "title", "yesno"], model: str) -> Literal["title", "yesno"]:
+    """What `signal` comes to with this model."""
+    if signal != "auto":
+        return signal
+    return "title" if model.startswith("local") else "yesno"
 
 
 VOLATILE = frozenset({"concurrency", "budget", "timeout", "name", "base_url"})

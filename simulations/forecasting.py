@@ -174,7 +174,7 @@ def typical(schema: Mapping[str, Any], place: int = 0) -> Any:
     if options := schema.get("enum"):
         return "next" if "next" in options else options[-1 if isinstance(options[0], str) or place % 2 else 0]
     if "anyOf" in schema:
-        return typical(schema["anyOf"][0], place)
+        return typical([each for each in schema["anyOf"] if each.get("type") != "null"][-1], place)
     match schema.get("type"):
         case "object":
             return {name: typical(each, place + n) for n, (name, each) in enumerate(schema["properties"].items())}

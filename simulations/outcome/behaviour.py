@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from ...agents.action_sets import ACTION_SETS
 from ...agents.satisfaction import START
 from ...agents.trait_texts import TRAIT_NAMES
 from ...evaluators import proportion
 from .facts import Facts
-from .numbers import LEAST_HITS, Baseline, Row, known, mean_row, ratio_interval, share_row
+from .numbers import LEAST_HITS, Baseline, Row, known, mean_row, ratio_interval, share_row, show
 from .shapes import Group, Point, Shares
 from .users import (
+    decided_to_leave,
     held_out,
     last_satisfaction,
     left_early,
+    list_ended,
     mean_rating_per_user,
     pages_seen,
     point,
@@ -33,7 +36,16 @@ NO_TRUTH = "no rows of these users were held out"
 def browsing_rows(facts: Facts, config: Mapping[str, Any], finished: bool) -> list[Row]:
     """Users, pages seen, who left before the cap."""
     pages, left = pages_seen(facts), left_early(facts, config)
-    browsed = pages[pages > 0]
+    there, cap = pages > 0, known(config.get("pages"))
+    browsed = pages[there]
+    ended = list_ended(facts, config, finished)
+    stayed = None if cap is None else Baseline(cap, "if everybody stayed to the cap")
+    if cap is not None and ended.any():
+        most = float(np.where(ended, pages, cap)[there].mean())
+        words = (
+            f"if everybody stayed to the cap of {cap:.0f}, or to the end of their list ({ended.sum()} users: earlier)"
+        )
+        stayed = Baseline(most, words)
     open_note = "" if finished else "the run is not finished: pages so far"
     return [
         Row(
@@ -50,7 +62,7 @@ def browsing_rows(facts: Facts, config: Mapping[str, Any], finished: bool) -> li
             "Pages seen per user",
             browsed,
             "",
-            Baseline(known(config.get("pages")), "if everybody stayed to the cap"),
+            stayed or Baseline(None, "none: the cap is not recorded"),
             empty=NOBODY,
             note=open_note,
         ),
@@ -72,8 +84,8 @@ def watch_rows(facts: Facts, config: Mapping[str, Any], words: Mapping[str, str]
     rate = watch_rate_per_user(facts)
     asked = [user for user, value in zip(facts.agents, rate, strict=True) if not np.isnan(value)]
     hits = held_out(facts)
-    watched = facts.per_user(np.ones(len(facts.agent)), facts.positive)
-    liked = facts.per_user(facts.liked, facts.positive)
+    rated = facts.positive & ~np.isnan(facts.rating)
+    n_rated, liked = facts.per_user(np.ones(len(facts.agent)), rated), facts.per_user(facts.liked, rated)
     active = facts.per_user(np.ones(len(facts.agent)), facts.answered) > 0
     real_like, like_words = real_like_share(facts)
     rivals = [*targets(facts, config, asked)]
@@ -81,6 +93,12 @@ def watch_rows(facts: Facts, config: Mapping[str, Any], words: Mapping[str, str]
         share = known(float(hits[facts.answered].mean())) if facts.answered.any() else None
         rivals.append(Baseline(share, "of what was shown lies in these users' held-out rows"))
     silent = int(facts.turn_silent.sum())
+    n = int(facts.answered.sum())
+    pooled = (
+        f"mean over users; pooled over all {n:,} answered items: {show(float(facts.positive.sum()) / n, 'share')}"
+        if n
+        else ""
+    )
     silent_note = f"{silent} of {len(facts.turn_silent)} pages got no usable answer and are left out" if silent else ""
     rows = [
         mean_row(
@@ -90,23 +108,30 @@ def watch_rows(facts: Facts, config: Mapping[str, Any], words: Mapping[str, str]
             "share",
             *rivals,
             empty=NO_ANSWER if len(facts.turn_page) else NOBODY,
-            note=silent_note,
+            note="; ".join(x for x in (pooled, silent_note) if x),
         )
     ]
     if facts.reference.get("scale") is None:
         why = f"the data has no ratings: whatever is {words['done']} counts as liked"
+    elif not asks_for_ratings(config):
+        why = "these actions ask for no rating"
+    elif facts.positive.any() and not rated.any():
+        why = f"nothing that was {words['done']} was rated"
+    else:
+        why = ""
+    if why:
         rows += [Row("likes", "Likes per user", None, note=why), Row("liked_share", words["liked"], None, note=why)]
         return rows
-    expected = None if real_like is None or not active.any() else real_like * float(watched[active].mean())
-    low, high = ratio_interval(0, lambda a, b: a / b, liked[active], watched[active])
-    total = float(watched.sum())
+    expected = None if real_like is None or not active.any() else real_like * float(n_rated[active].mean())
+    low, high = ratio_interval(0, lambda a, b: a / b, liked[active], n_rated[active])
+    total = float(n_rated.sum())
     rows += [
         mean_row(
             "likes",
             "Likes per user",
             liked[active],
             "",
-            Baseline(expected, f"if {words['done']} items were liked as often as real ratings say"),
+            Baseline(expected, "if rated items were liked as often as real ratings say"),
             empty=NO_ANSWER,
         ),
         Row(
@@ -117,12 +142,18 @@ def watch_rows(facts: Facts, config: Mapping[str, Any], words: Mapping[str, str]
             low if total else None,
             high if total else None,
             int(total),
-            f"{words['done']} items",
+            f"{words['done']} and rated items",
             (Baseline(real_like, like_words),),
             "" if total else f"nothing was {words['done']}",
         ),
     ]
     return rows
+
+
+def asks_for_ratings(config: Mapping[str, Any]) -> bool:
+    """Whether the run's actions want ratings; of a set that does not ship with RecLoop only its answers can tell."""
+    shipped = ACTION_SETS.get(str(config.get("actions", "films")))
+    return shipped is None or any(action.wants_rating for action in shipped.actions)
 
 
 def truth_rows(facts: Facts, words: Mapping[str, str]) -> list[Row]:
@@ -167,11 +198,11 @@ def truth_rows(facts: Facts, words: Mapping[str, str]) -> list[Row]:
     why = why or ("" if n_hit else "no shown item lies in the held-out rows")
     low, high = (
         (None, None)
-        if why or not n_hit_watched
+        if why or n_hit_watched < LEAST_HITS
         else ratio_interval(0, lambda a, b, c, d: (a / b) / (c / d), hit_watched, watched, hit_shown, shown)
     )
     value = None if why or not base else (n_hit_watched / n_watched) / base
-    note = why or few
+    note = why or (f"{few}, and no interval below {LEAST_HITS} hits" if few else "")
     if not note and low is not None and high is not None and low <= 1.0 <= high:
         note = "no difference from picking at random found"
     lift = Row(
@@ -220,13 +251,13 @@ def satisfaction_rows(facts: Facts) -> list[Row]:
 
 
 def exit_shares(facts: Facts, config: Mapping[str, Any]) -> Shares:
-    """Users by the last page they saw: those who left there, and those who did not leave."""
-    pages, left = pages_seen(facts), left_early(facts, config)
+    """Users by the last page they saw: those who decided to leave there (the cap's page too), and those who did not."""
+    pages, left = pages_seen(facts), decided_to_leave(facts)
     last = max([int(config.get("pages") or 0), *pages.tolist()], default=0)
     counts = np.array([np.bincount(pages[who], minlength=last + 1)[1:] for who in (left, ~left & (pages > 0))])
     return Shares(
         tuple(str(p) for p in range(1, last + 1)),
-        {"left": tuple(counts[0].tolist()), "still there at the end": tuple(counts[1].tolist())},
+        {"decided to leave": tuple(counts[0].tolist()), "wanted to go on": tuple(counts[1].tolist())},
     )
 
 

@@ -36,10 +36,13 @@ def bias_rows(facts: Facts, config: Mapping[str, Any], words: Mapping[str, str])
     if why:
         return [Row(key, label, None, note=why) for key, label in labels.items()]
     draws = list(_chance(facts))
+    ratio = f"highest over lowest {words['rate'].lower()} by place"
     unshuffled = "" if config.get("shuffle_slots", True) else "slots were not shuffled: position and rank are one thing"
     aims = {"slot_bias": facts.shown_at, "rank_bias": facts.slot}
     rows = [
-        _slot_row(key, labels[key], place[there], facts.positive[there], draws, unshuffled)
+        _slot_row(
+            key, labels[key], place[there], facts.positive[there], draws, "; ".join(x for x in (ratio, unshuffled) if x)
+        )
         for key, place in aims.items()
     ]
     return [*rows, _popularity_row(facts, labels["popularity"], words), _genre_row(facts, labels["genre_jsd"], draws)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...runs import Run
-from .facts import Facts
+from .facts import INTERVIEW, Facts
 from .numbers import Baseline, Row, share_row
 from .shapes import Failed, Work
 
@@ -95,11 +95,14 @@ def cost_rows(run: Run, facts: Facts) -> list[Row]:
 
 
 def invalid_row(run: Run, facts: Facts) -> Row:
-    """Share of agent-pages with at least one answer that could not be used, and what went wrong."""
+    """Share of agent-pages with at least one answer that could not be used, and what went wrong; interviews apart."""
     label = "Pages with an unusable answer"
     if run.manifest.config.get("model") == "scripted":
         return Row("invalid", label, None, "share", note="scripted users: no model was asked")
-    kinds = ", ".join(f"{f.status} in {f.node} {f.count}" for f in failed(facts))
+    found = failed(facts)
+    kinds = ", ".join(f"{f.status} in {f.node} {f.count}" for f in found if f.node != INTERVIEW)
+    lost = sum(f.count for f in found if f.node == INTERVIEW)
+    apart = f"interviews apart: {lost} of {len(facts.interviews)} without a usable answer" if lost else ""
     return share_row(
         "invalid",
         label,
@@ -108,7 +111,7 @@ def invalid_row(run: Run, facts: Facts) -> Row:
         Baseline(0.0, "every answer usable"),
         of="agent-pages",
         empty="no page was asked about yet",
-        note=kinds,
+        note="; ".join(x for x in (kinds, apart) if x),
     )
 
 

@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+INTERVIEW = "interview"
+"""The step that follows a user's last page: its failures are not the page's."""
 PLUMBING = "plumbing-grade"
 """How the note of a run begins whose model is too small to stand for people."""
 
@@ -50,6 +52,7 @@ class Facts:
     turn_next: Bools
     turn_satisfaction: Floats
     turn_failed: Bools
+    """An answer of the page itself (all but the exit interview) could not be used."""
     turn_silent: Bools
     """No action came of the page: the model gave no usable answer."""
 
@@ -105,7 +108,8 @@ def read_facts(events: Iterable[Event]) -> Facts:
             decision = data["decision"]
             wrong = data.get("failures") or ()
             failures.update((str(f["node"]), str(f["status"])) for f in wrong)
-            turns.append((who, event.page, decision["next"], _nan(decision["satisfaction"]), bool(wrong), not actions))
+            own = any(f["node"] != INTERVIEW for f in wrong)
+            turns.append((who, event.page, decision["next"], _nan(decision["satisfaction"]), own, not actions))
             if (interview := data.get("interview")) is not None:
                 interviews[event.agent] = interview["satisfaction"]
                 sources.add(interview.get("source", ""))

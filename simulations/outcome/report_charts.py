@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 
+from ...agents.calibration import LEAST_Z
 from ...agents.satisfaction import START
 from .charts import Chart, Series, bars, empty, line, percent, plain, rows
 from .ratings import REAL, SIMULATED
@@ -15,6 +16,8 @@ from .shapes import Point, Shares
 from .summary import Summary
 
 MARGIN_BINS = 8
+MARGINS = {"title": "likelihood of the title, this user's list over nobody's", "yesno": "margin of yes over no"}
+"""What a margin is, by the signal that was read."""
 
 
 def chart_ratings(summary: Summary) -> Chart:
@@ -38,10 +41,12 @@ def chart_slots(summary: Summary) -> Chart:
     series = [_series("by shown position", summary.by_position), _series("by recommender's rank", summary.by_rank)]
     n = sum(p.n for p in summary.by_position)
     rate = summary.pooled_watch_rate
-    reference = None if rate is None else (rate, f"all places: {percent(rate)} %")
+    reference = None if rate is None else (rate, f"pooled: {percent(rate)} %")
+    mean = summary["watch_rate"]
+    beside = f"; mean over users: {mean.value_text}" if mean.value is not None else ""
     return bars(
         "slots", f"{summary.words['rate']} by place on the page", labels, series, x="place on the page, 1 is first",
-        y=f"% {summary.words['done']}", note=f"n = {n:,} exposures; whiskers: 95 % (Wilson)", reference=reference,
+        y=f"% {summary.words['done']}", note=f"pooled over n = {n:,} exposures{beside}; whiskers: 95 %", reference=reference,
         why_empty="no page got a usable answer",
     )  # fmt: skip
 
@@ -89,8 +94,8 @@ def chart_margins(summary: Summary) -> Chart:
     digits = max(0, 1 - math.floor(math.log10(edges[1] - edges[0])))
     labels = [f"{middle:+.{digits}f}" for middle in (edges[:-1] + edges[1:]) / 2]
     return bars(
-        key, title, labels, series, x="margin of yes over no, nats (middle of the bin)", y="% of items",
-        note=f"n = {len(positives):,} liked and {len(negatives):,} unobserved items",
+        key, title, labels, series, x=f"{MARGINS[summary.reads]}, nats", y="% of items",
+        note=f"n = {len(positives):,} liked and {len(negatives):,} unobserved items; middles of the bins",
     )  # fmt: skip
 
 
@@ -168,28 +173,21 @@ def calibration_words(summary: Summary) -> list[str]:
         return []
     lines = []
     raw = found.get("uncalibrated_rate")
-    if raw is not None:
+    if raw is not None and summary.reads == "yesno":  # a title's likelihood alone is no verdict
         lines.append(
             f"Taken at its word (yes above no, no correction), the model would take up {100 * raw:.1f} % of these items."
         )
     area, low, high = (found.get(key) for key in ("auc", "auc_low", "auc_high"))
     if area is None:
-        lines.append("AUC of liked against unobserved items: not known (no user has both kinds). No signal found.")
+        lines.append("AUC of liked against unobserved items: not known (no user has both kinds).")
     else:
         bounded = _number(low) and _number(high)
         bounds = f" [{low:.3f}, {high:.3f}]" if bounded else " (too few users for an interval)"
         lines.append(f"AUC of liked against unobserved held-in items, within users: {area:.3f}{bounds}; 0.5 is chance.")
-        # Without an interval nothing can be claimed; below 0.5 the order would be the wrong way round.
-        if low is None or high is None or not (low > 0.5 or high < 0.5):
-            found_words = "the interval includes 0.5" if bounded else "there is no interval"
-            lines.append(
-                f"No signal found: {found_words}, so these choices cannot be told from the set rate and chance."
-            )
-        elif high < 0.5:
-            lines.append("The order is the wrong way round: the model prefers what these users did not choose.")
+    lines += _verdict(found)
     slope, n = found.get("slope"), found.get("n")
     if slope is not None:
-        used = "applied" if found.get("signal") else "set aside (no signal believed)"
+        used = "applied" if found.get("signal") else f"since it is less than {LEAST_Z} standard errors above 0"
         lines.append(
             f"Slope of the margins: {slope:.3f} over {n or 0:,} items, {used}. The rate itself is a setting, not a measurement."
         )
@@ -201,6 +199,24 @@ def calibration_words(summary: Summary) -> list[str]:
     elif summary.ratings is not None:
         lines.append("Ratings: no rank correlation could be computed on held-in items.")
     return lines
+
+
+def _verdict(found: Mapping[str, Any]) -> list[str]:
+    """One verdict from both tests: whether a slope was applied, and whether the AUC can be told from chance."""
+    area, low, high = (found.get(key) for key in ("auc", "auc_low", "auc_high"))
+    # Without an interval nothing can be claimed; below 0.5 the order is the wrong way round.
+    above = area is not None and _number(low) and low > 0.5
+    if area is not None and _number(high) and high < 0.5:
+        return ["The order is the wrong way round: the model prefers what these users did not choose."]
+    if not found.get("signal"):
+        beside = "though the AUC is above chance, " if above else ""
+        return [f"No signal found: {beside}no slope was believed, so these choices follow the set rate and chance."]
+    if above:
+        return []
+    return [
+        "Weak: a slope was found and applied, but the AUC of these few held-in items cannot be told from chance"
+        + ("." if area is not None and _number(low) else ": it has no interval.")
+    ]
 
 
 def _shares_chart(key: str, title: str, shares: Shares, names: Sequence[str], *, x: str, y: str, note: str) -> Chart:
@@ -215,7 +231,7 @@ def _counts(shares: Shares, what: str = "items") -> str:
     return ", ".join(f"n = {shares.total(name):,.0f} {what} {name}" for name in shares.series)
 
 
-def _number(value: Any) -> bool:
+def _number(value: Any) -> TypeGuard[float]:
     return value is not None and bool(np.isfinite(value))
 
 

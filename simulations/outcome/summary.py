@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from ...runs import Run
+from ..config import signal_read
 from .behaviour import (
     browsing_rows,
     exit_shares,
@@ -70,6 +71,8 @@ class Summary:
     work: tuple[Work, ...]
     failures: tuple[Failed, ...]
     calibration: Mapping[str, Any] | None
+    reads: Literal["title", "yesno"]
+    """What calibrated margins are made of: titles' likelihoods, or answers yes and no."""
 
     def __getitem__(self, key: str) -> Row:
         for row in self.rows:
@@ -171,4 +174,5 @@ def _summarise(run: Run) -> Summary:
         work=work(run),
         failures=failed(read),
         calibration=read.calibration,
+        reads=signal_read(config.get("signal") or "auto", str(config.get("model", ""))),
     )

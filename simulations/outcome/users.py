@@ -49,6 +49,20 @@ def pages_seen(facts: Facts) -> Ints:
     return np.bincount(facts.turn_agent, minlength=len(facts.agents))
 
 
+def decided_to_leave(facts: Facts) -> Bools:
+    """Users who chose to leave, on whichever page: (users,)."""
+    left = np.zeros(len(facts.agents), dtype=bool)
+    left[facts.turn_agent[~facts.turn_next]] = True
+    return left
+
+
+def list_ended(facts: Facts, config: Mapping[str, Any], finished: bool) -> Bools:
+    """Users for whom the recommender had no further page, though the cap did and they wanted to go on: (users,)."""
+    pages = pages_seen(facts)
+    through = int(config.get("pages") or 0) if finished else int(pages.max(initial=0))
+    return (pages > 0) & (pages < through) & ~decided_to_leave(facts)
+
+
 def left_early(facts: Facts, config: Mapping[str, Any]) -> Bools:
     """Users who chose to leave while the cap had more pages for them: (users,)."""
     cap = int(config.get("pages") or 0)

@@ -124,12 +124,7 @@ def good(body: dict[str, Any], take: Callable[[list[str]], Sequence[str]] = lamb
 
 def actions_of(choice: dict[str, Any]) -> list[str]:
     """The actions that the schema of a choice allows, weakest first, whether they stand in one object or in a union."""
-    return [name for part in choice.get("anyOf", [choice]) for name in literal(part["properties"]["action"])]
-
-
-def literal(schema: dict[str, Any]) -> list[Any]:
-    """The values of an enumeration, of one value too."""
-    return schema["enum"] if "enum" in schema else [schema["const"]]
+    return [name for part in choice.get("anyOf", [choice]) for name in part["properties"]["action"]["enum"]]
 
 
 def _choice(schema: dict[str, Any], taken: bool, said: dict[str, Any]) -> dict[str, Any]:

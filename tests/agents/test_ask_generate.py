@@ -18,7 +18,7 @@ from recloop.data import RatingScale
 from recloop.llm import Budget, MemoryCassette, open_model
 from recloop.llm.fence import one_line
 from recloop.llm.schemas import UnfitAnswer, closed_schema, is_strict
-from stage import STARS, TITLES, Visit, actions_of, endpoint, good, keys_of, literal, person, schema_of, slate, world
+from stage import STARS, TITLES, Visit, actions_of, endpoint, good, keys_of, person, schema_of, slate, world
 
 # How many calls, and what they name
 
@@ -193,7 +193,7 @@ def test_the_schema_lists_ids_actions_and_levels(scale: RatingScale, levels: lis
     assert set(choice) == {"anyOf"}  # strict endpoints take no oneOf and no discriminator
     assert all(kind["required"] == ["fits", "action", "rating", "why"] for kind in choice["anyOf"])
     assert all(kind["additionalProperties"] is False for kind in choice["anyOf"])
-    ratings = [(literal(kind["properties"]["action"]), kind["properties"]["rating"]) for kind in choice["anyOf"]]
+    ratings = [(kind["properties"]["action"]["enum"], kind["properties"]["rating"]) for kind in choice["anyOf"]]
     assert ratings == [(["skip"], {"type": "null"}), (["watch"], {"enum": levels})]
     assert is_strict(dict(schema))
 

@@ -206,9 +206,12 @@ def test_compare_names_what_differs_number_by_number(cli: Any, runs: Path) -> No
     assert found["same"] is False
     assert found["config"]["config.recommender"] == ["pop", "random"]
     a, b, difference = found["summary"]["watch_rate.value"]
-    shown = next(line for line in lines if line and line[0] == "watch_rate")
-    assert shown[1:] == [f"{a:.3f}", f"{b:.3f}", f"{b - a:.3f}"]
+    shown = next(line for line in lines if line[:2] == ["Watch", "rate"])
+    assert shown[2:] == [f"{a:.3f}", f"{b:.3f}", f"{b - a:.3f}"]
     assert difference == pytest.approx(b - a)
+    assert "rank_bias" not in result.out
+    assert "Slot bias, recommender's rank" in result.out
+    assert "carry no interval" in result.out.splitlines()[-1]
     one, two = (cli("runs", "show", name, "--json").json["summary"] for name in ("finished", "other"))
     assert (a, b) == (one["watch_rate"]["value"], two["watch_rate"]["value"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from recloop.runs import CallRecord, Event, Run
@@ -31,6 +31,9 @@ CASES: dict[str, dict[str, Any]] = {
     "paused": {"status": "paused"},
     "never started": {"start": False},
     "a shop": {"actions": "shop", "ratings": False},
+    "a shop on rated data": {"actions": "shop"},
+    "short lists": {"short_lists": 3},
+    "lost interviews": {"lost_interviews": True},
 }
 """What can be missing or odd about a run: name -> options of `write_run`."""
 
@@ -57,15 +60,23 @@ def write_run(
     actions: str = "films",
     start: bool = True,
     signal: bool = False,
+    auc: tuple[float, float, float] | None = None,
+    reads: Literal["auto", "title", "yesno"] = "auto",
+    short_lists: int = 0,
+    lost_interviews: bool = False,
 ) -> Run:
     """Create the run and return it, open for writing.
 
     `watch`: watch rate (None: no page has an answer); `first_slot`: added to it at the first place; `truth`: share of
     catalogue items in everybody's held-out rows; `taste`: added to the rate of held-out items; `failing`: share of
-    agent-pages with a timeout; `start`: whether anything was committed at all.
+    agent-pages with a timeout; `start`: whether anything was committed at all; `auc`: value, low, high of a calibration that
+    says otherwise than `signal`; `short_lists`: users for whom the recommender has one page only; `lost_interviews`:
+    no interview gets an answer.
     """
     rng = np.random.default_rng(seed)
-    config = SimulateConfig(users=users, pages=pages, page_size=page_size, model=model, seed=seed, actions=actions)
+    config = SimulateConfig(
+        users=users, pages=pages, page_size=page_size, model=model, seed=seed, actions=actions, signal=reads
+    )
     run = Run.create(
         path,
         kind="simulate",
@@ -83,7 +94,7 @@ def write_run(
     held = {name: [item for item in items if rng.random() < truth] for name in names}
     events = [Event("reference", data=_reference(items, held, ratings, users, title, rng))]
     if mode == "score" and model != "scripted":
-        events.append(Event("calibration", data=_calibration(personas, signal, rng)))
+        events.append(Event("calibration", data=_calibration(personas, signal, rng) | _area(auc)))
     events += [Event("persona", agent=name, data=persona) for name, persona in personas.items()]
     run.commit(0, events=events)
     there = list(names)
@@ -107,8 +118,11 @@ def write_run(
                     "source": "model",
                     "call": key,
                 }
-            if not stays:
+            if not stays or name in names[:short_lists]:
                 there.remove(name)
+            if lost_interviews and "interview" in record:
+                record["interview"]["satisfaction"] = None
+                record["failures"].append({"node": "interview", "status": "parse_fail", "error": "no", "call": key})
             records.append(Event("page", agent=name, page=page, data=record))
         run.commit(page + 1, events=records)
     run.write_tables()
@@ -147,7 +161,7 @@ def _page(
     for exposure in exposures if watch is not None and not failed else ():
         chance = (watch or 0.0) + first_slot * (exposure["shown_at"] == 0) + taste * (exposure["item"] in held)
         positive = bool(rng.random() < chance)
-        rating = float(rng.integers(3, 11)) if positive and ratings else None
+        rating = float(rng.integers(3, 11)) if positive and ratings and action_set == "films" else None
         acts.append(
             {
                 "item": exposure["item"],
@@ -236,6 +250,10 @@ def _calibration(personas: Mapping[str, Any], signal: bool, rng: np.random.Gener
         "rating_spearman": None,
         "rating_n": 0,
     }
+
+
+def _area(auc: tuple[float, float, float] | None) -> dict[str, float]:
+    return {} if auc is None else dict(zip(("auc", "auc_low", "auc_high"), auc, strict=True))
 
 
 def _call(name: str, page: int, key: str, failed: bool, price: float | None, model: str) -> CallRecord:

@@ -17,7 +17,7 @@ from recloop.simulations import SimulateConfig, prepare
 from recloop.simulations.preparation import Prepared
 from rehearsing import ScoringServer, events, rehearse, settings, status, title
 
-OFTEN = re.compile(r"You often choose (\w+)")
+OFTEN = re.compile(r"You most often choose (\w+)")
 ASKED = re.compile(r"like to watch [^\n]*? — (\w+)[^\n]*\nAnswer:$")
 ITEM = re.compile(r"Zif-(\d{3})")
 

@@ -7,6 +7,7 @@ import sys
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,11 +143,39 @@ def test_whatever_is_missing_there_is_a_page_and_a_picture(tmp_path: Path, case:
 
 def test_no_signal_is_stated_plainly_and_a_signal_is_not_denied(tmp_path: Path) -> None:
     with write_run(tmp_path / "none", users=4) as run:
-        assert "No signal found: the interval includes 0.5" in write_report(run).read_text(encoding="utf-8")
+        assert "No signal found: no slope was believed" in write_report(run).read_text(encoding="utf-8")
     with write_run(tmp_path / "some", users=4, signal=True) as run:
         html = write_report(run).read_text(encoding="utf-8")
     assert "No signal found" not in html
     assert "0.710 [0.620, 0.800]" in html
+
+
+def test_a_slope_that_was_applied_beside_an_auc_of_chance_is_called_weak(tmp_path: Path) -> None:
+    with write_run(tmp_path / "weak", users=4, signal=True, auc=(0.55, 0.47, 0.63)) as run:
+        text = Page(write_report(run).read_text(encoding="utf-8")).text
+    assert (
+        "Weak: a slope was found and applied, but the AUC of these few held-in items cannot be told from chance" in text
+    )
+    assert "No signal found" not in text
+    with write_run(tmp_path / "unused", users=4, auc=(0.55, 0.51, 0.63)) as run:
+        text = Page(write_report(run).read_text(encoding="utf-8")).text
+    assert "No signal found: though the AUC is above chance, no slope was believed" in text
+    assert ", applied." not in text
+
+
+@pytest.mark.parametrize(
+    ("reads", "words", "other"),
+    [
+        ("auto", "likelihood of the title", "margin of yes over no"),
+        ("yesno", "margin of yes over no", "likelihood of the title"),
+    ],
+)
+def test_the_margins_axis_names_what_was_read(tmp_path: Path, reads: Any, words: str, other: str) -> None:
+    with write_run(tmp_path / "r", users=4, reads=reads) as run:
+        text = Page(write_report(run).read_text(encoding="utf-8")).text
+    assert words in text
+    assert other not in text
+    assert ("Taken at its word" in text) == (reads == "yesno")
 
 
 def test_an_unfinished_or_degenerate_run_says_so_on_top(tmp_path: Path) -> None:
@@ -175,6 +204,8 @@ def test_the_picture_holds_the_four_main_charts(run: Run) -> None:
         "Satisfaction after each page",
     ):
         assert word in text
+    assert "pooled: " in text
+    assert f"mean over users: {summarise(run)['watch_rate'].value_text}" in text
     assert "plumbing-grade" in text
     assert "<script" not in svg
 

@@ -135,6 +135,65 @@ def test_exits_count_every_user_once(run: Run, summary: Summary) -> None:
     assert summary["pages"].value == pytest.approx(sum(page + 1 for page, _ in last.values()) / 20)
 
 
+def test_who_decides_to_leave_on_the_last_page_is_drawn_as_leaving(tmp_path: Path) -> None:
+    with write_run(tmp_path / "r", users=40) as run:
+        summary = summarise(run)
+        decisions = run.table("decisions").to_pylist()
+    last = {row["agent"]: row["decision"] for row in decisions}
+    at_cap = [row for row in decisions if row["page"] == 2]
+    leaving = sum(row["decision"] == "exit" for row in at_cap)
+    assert 0 < leaving < len(at_cap)
+    assert summary.exits.series["decided to leave"][-1] == leaving
+    assert summary.exits.total("wanted to go on") == sum(decision == "next" for decision in last.values())
+
+
+def test_the_rival_of_pages_seen_minds_lists_that_ended(tmp_path: Path) -> None:
+    with write_run(tmp_path / "r", users=10, pages=4, short_lists=5) as run:
+        row = summarise(run)["pages"]
+        last = {r["agent"]: (r["page"], r["decision"]) for r in run.table("decisions").to_pylist()}
+    ended = sum(decision == "next" and page == 0 for page, decision in last.values())
+    assert 0 < ended <= 5
+    assert row.baselines[0].value == pytest.approx((4 * 10 - 3 * ended) / 10)
+    assert f"{ended} users" in row.baselines[0].words
+
+
+def test_likes_are_of_rated_items_and_absent_where_no_rating_is_asked_for(tmp_path: Path, run: Run) -> None:
+    acts = [a for a in run.table("actions").to_pylist() if a["rating"] is not None]
+    assert summarise(run)["liked_share"].n == len(acts)
+    assert summarise(run)["liked_share"].value == pytest.approx(sum(a["liked"] for a in acts) / len(acts))
+    with write_run(tmp_path / "r", actions="shop") as shop:
+        summary = summarise(shop)
+    for key in ("likes", "liked_share"):
+        assert summary[key].value is None
+        assert summary[key].note == "these actions ask for no rating"
+
+
+def test_few_hits_give_the_lift_no_interval(tmp_path: Path) -> None:
+    with write_run(tmp_path / "r", users=4, pages=1, truth=0.3, taste=1.0) as run:
+        row = summarise(run)["lift"]
+    assert row.value is not None
+    assert (row.low, row.high) == (None, None)
+    assert "no interval below 10 hits" in row.note
+
+
+def test_mean_and_pooled_watch_rate_and_the_slot_ratio_are_told_apart(run: Run, summary: Summary) -> None:
+    rows = exposures(run)
+    pooled = sum(row["positive"] for row in rows) / len(rows)
+    assert (
+        f"mean over users; pooled over all {len(rows)} answered items: {100 * pooled:.1f} %"
+        in summary["watch_rate"].note
+    )
+    assert "highest over lowest watch rate by place" in summary["slot_bias"].note
+
+
+def test_a_lost_interview_is_no_unusable_page(tmp_path: Path) -> None:
+    with write_run(tmp_path / "r", lost_interviews=True) as run:
+        row = summarise(run)["invalid"]
+        held = run.table("interviews").num_rows
+    assert row.value == 0.0
+    assert row.note == f"interviews apart: {held} of {held} without a usable answer"
+
+
 def test_failures_are_counted_and_their_pages_left_out_of_rates(tmp_path: Path) -> None:
     with write_run(tmp_path / "r", users=30, failing=0.3) as run:
         summary = summarise(run)
