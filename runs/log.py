@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -46,6 +47,7 @@ CREATE TABLE writes(thread TEXT NOT NULL, ns TEXT NOT NULL, checkpoint TEXT NOT 
     idx INTEGER NOT NULL, channel TEXT NOT NULL, path TEXT NOT NULL, body BLOB NOT NULL,
     PRIMARY KEY(thread, ns, checkpoint, task, idx)) WITHOUT ROWID;
 """
+TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
 
 
 class LogFile:
@@ -171,6 +173,26 @@ class LogFile:
         """Close the connection; the last one to close folds the WAL into the file."""
         with self.lock:
             self.db.close()
+
+
+def holds_nothing(folder: Path) -> bool:
+    """Whether the folder's log, if there is one, was left before anything was committed to it. Changes nothing."""
+    path = folder / LOG
+    aside = {end: path.with_name(LOG + end) for end in ("-wal", "-journal")}
+    size = {end: each.stat().st_size if each.exists() else 0 for end, each in aside.items()}
+    if size["-wal"]:
+        return False
+    # A log is in WAL mode once it is made: a journal tells that the making of it was cut off.
+    if size["-journal"] or not path.exists() or not path.stat().st_size:
+        return True
+    try:
+        with closing(_connect(path, "ro&immutable=1")) as db:
+            if db.execute("PRAGMA application_id").fetchone()[0] not in (0, APPLICATION_ID):
+                return False
+            there = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return set(there) <= TABLES and not any(db.execute(f"SELECT 1 FROM {name}").fetchone() for name in there)
+    except sqlite3.Error:
+        return False
 
 
 def check_header(path: Path) -> None:

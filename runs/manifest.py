@@ -131,7 +131,8 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that it is never seen half written. Raises `DiskFull`; the old file then stays."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        temporary.unlink(missing_ok=True)  # a foreign folder's may be a link to elsewhere, which "x" does not follow
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

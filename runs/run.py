@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .calls import Cassette
 from .errors import BarrierOrder, DiskFull, NotARun, NotWritable, PrunedAway
-from .folders import check_vacant
+from .folders import check_vacant, leftovers
 from .jsonform import Packed, content_hash, dumps, loads, pack
 from .kinds import volatile_of
 from .lock import LOCK, RunLock
@@ -69,8 +69,11 @@ class Run:
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock = RunLock(path)
-            if any(each.name != LOCK for each in path.iterdir()):  # another process was quicker
+            if (left := leftovers(path)) is None:  # another process was quicker
                 raise NotARun(f"{path} was taken by another process", "give another folder for the new run")
+            for each in left:
+                if each.name != LOCK:
+                    each.unlink()
             LogFile.create(path)
             manifest = Manifest.new(
                 kind=kind,
