@@ -71,6 +71,9 @@ class LogFile:
                 # Once more through SQLite: its WAL may hold a newer header than the file.
                 _check_marks(self.path, self._pragma("application_id"), self._pragma("user_version"))
                 self._ready() if write else self._readable()
+                there = {name for (name,) in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+                if missing := sorted(TABLES - there):
+                    raise _corrupt(folder, f"it has no table {', '.join(missing)}")
             except BaseException:
                 self.db.close()
                 raise
@@ -242,7 +245,8 @@ def _translate(error: sqlite3.Error, folder: Path) -> RunError:
             f"no space left for {folder / LOG}",
             "free some (`recloop runs prune` drops what can be rebuilt), then resume the run: nothing committed is lost",
         )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    changed = str(error).startswith(("no such table", "no such column"))  # for SQLite a plain error, like a typo in SQL
+    if changed or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return _corrupt(folder, str(error))
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return RunInUse(f"{folder / LOG} is held by another process", "wait for it, or close what reads the file")

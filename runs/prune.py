@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .checkpoints import refs_of
 from .errors import NotARun, RunInUse
 from .folders import folder_size, is_run, list_runs
 from .lock import RunLock
-from .log import LOG
+from .log import LOG, LogFile
 from .manifest import Manifest
 from .run import Run
 from .tables import TABLES
@@ -140,14 +140,14 @@ def _drop_old(run: Run, keep: int) -> dict[str, int]:
             "UPDATE checkpoints SET parent = NULL WHERE parent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM checkpoints AS c "
             "WHERE c.thread = checkpoints.thread AND c.ns = checkpoints.ns AND c.id = checkpoints.parent)"
         )
-        _drop_unused_values(db)
+        _drop_unused_values(run.log, db)
         db.execute("INSERT OR REPLACE INTO meta VALUES ('pruned_below', ?)", (str(cut),))
     return {"states": states, "checkpoints": checkpoints}
 
 
-def _drop_unused_values(db: Any) -> None:
+def _drop_unused_values(log: LogFile, db: Any) -> None:
     used: set[int] = set()
     for (channels,) in db.execute("SELECT channels FROM checkpoints"):
-        used.update(json.loads(channels).values())
+        used.update(refs_of(log, channels).values())
     unused = [(ref,) for (ref,) in db.execute("SELECT id FROM blobs") if ref not in used]
     db.executemany("DELETE FROM blobs WHERE id = ?", unused)

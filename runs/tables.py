@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import RunError
-from .jsonform import dumps
+from .jsonform import damaged, dumps
 from .manifest import disk_full
 from .records import CallRecord, Event
 
@@ -231,8 +231,11 @@ def _rows(run: Run, specs: Mapping[str, TableSpec]) -> Iterator[tuple[TableSpec,
     only = next(iter(by_kind)) if len(by_kind) == 1 else None
     for event in run.events(kind=only) if by_kind else ():
         for spec in by_kind.get(event.kind, ()):
-            for row in spec.rows(event):
-                yield spec, dict(row)
+            try:
+                rows = [dict(row) for row in spec.rows(event)]
+            except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+                raise damaged(run.log.path, f"table {spec.name!r} of event {event.seq}: {error!r}") from error
+            yield from ((spec, row) for row in rows)
     if _CALLS.name in specs:
         names = [column.name for column in _CALLS.columns]
         for call in run.calls.all(order="key", whole=False):

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
-from recloop.runs import NotARun, Run, check_vacant
+from recloop.runs import CallRecord, CorruptRun, Event, NotARun, Run, check_vacant, prune
 from recloop.runs.lock import RunLock
 
 DYING = """
@@ -56,3 +58,76 @@ def test_a_folder_being_made_or_with_a_log_worth_saving_is_not_taken(tmp_path):
     with pytest.raises(NotARun, match="not empty"):
         Run.create(lost, kind="k")
     assert (lost / "log.sqlite").read_bytes() == before
+
+
+def whole(path):
+    """A run with a little of everything in its log, and a manifest that says running."""
+    with Run.create(path, kind="k") as run:
+        saver = run.saver()
+        saver.keep_state("t", {"x": "y" * 400}, 0)
+        run.calls.put(CallRecord("c", request={"ask": "?" * 400}, response="yes"))
+        run.commit(0, [Event("e", data={"a": 1})], {"s": 1})
+    return path
+
+
+def read_all(path):
+    with Run.open(path) as run:
+        list(run.events())
+        run.states()
+        list(run.calls.all())
+        list(run.saver().list(None))
+
+
+@pytest.mark.parametrize("value", [b"no zlib", "{half", "[" * 100_000, 7, None])
+@pytest.mark.parametrize(
+    "column", ["events.data", "states.data", "calls.request", "calls.response", "texts.body", "checkpoints.channels"]
+)
+def test_a_spoilt_json_value_is_named_with_its_file(tmp_path, column, value):
+    spoil(whole(tmp_path / "r"), column, value)
+    for read in (read_all, lambda path: Run.open(path).digest()):
+        with pytest.raises(CorruptRun, match=r"log\.sqlite is damaged") as caught:
+            read(tmp_path / "r")
+        assert caught.value.next_step
+
+
+@pytest.mark.parametrize("value", [b"zno zlib", b"", b"=msgpack\0\xc1", b"=odd\0", "text"])
+@pytest.mark.parametrize("column", ["blobs.body", "checkpoints.body", "checkpoints.metadata"])
+def test_a_spoilt_checkpoint_is_named_with_its_file(tmp_path, column, value):
+    spoil(whole(tmp_path / "r"), column, value)
+    with pytest.raises(CorruptRun, match=r"log\.sqlite is damaged"):
+        read_all(tmp_path / "r")
+
+
+def test_an_event_whose_data_is_no_object_and_channels_that_name_nothing_are_damage(tmp_path):
+    spoil(whole(tmp_path / "a"), "events.data", "[1]")
+    spoil(whole(tmp_path / "b"), "checkpoints.channels", '{"x": "one"}')
+    for each in ("a", "b"):
+        with pytest.raises(CorruptRun):
+            read_all(tmp_path / each)
+    with pytest.raises(CorruptRun, match="channels"):
+        prune(tmp_path / "b")
+
+
+def test_a_log_that_lost_a_table_is_refused_before_anything_is_written(tmp_path):
+    path = whole(tmp_path / "r")
+    with closing(sqlite3.connect(path / "log.sqlite")) as db:
+        db.execute("DROP TABLE states")
+    before = (path / "manifest.json").read_bytes()
+    for write in (False, True):
+        with pytest.raises(CorruptRun, match="no table states"):
+            Run.open(path, write=write)
+    assert (path / "manifest.json").read_bytes() == before
+
+
+def spoil(path, column, value):
+    """Put a value into a column of every row, whatever the column wants to hold."""
+    table, name = column.split(".")
+    with closing(sqlite3.connect(path / "log.sqlite")) as db:
+        sql = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
+        if value is None:
+            db.execute("PRAGMA writable_schema = ON")
+            db.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (sql.replace(" NOT NULL", ""), table))
+            db.commit()
+    with closing(sqlite3.connect(path / "log.sqlite")) as db:
+        assert db.execute(f"UPDATE {table} SET {name} = ?", (value,)).rowcount
+        db.commit()
