@@ -64,6 +64,11 @@ class LogFile:
         self.writable = write
         self.lock = threading.RLock()
         self._texts: dict[bytes, int] = {}
+        if write and self.path.is_symlink():
+            raise RunError(
+                f"{self.path} is a symbolic link; a run is not written through one",
+                "put the file itself into the folder, or open the run for reading: Run.open(path)",
+            )
         check_header(self.path)
         with self.translated():
             self.db = _connect(self.path, "rw" if write else "ro")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints import refs_of
-from .errors import NotARun, RunInUse
+from .errors import NotARun, RunError
 from .folders import folder_size, is_run, list_runs
 from .lock import RunLock
 from .log import LOG, LogFile
 from .manifest import Manifest
 from .run import Run
-from .tables import TABLES
+from .tables import tables_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def prune(
             continue
         try:
             results.append(_prune_path(info.path, tables, states, keep_barriers))
-        except RunInUse as error:
+        except RunError as error:
             results.append(Pruned(info.path, info.size, info.size, skipped=error.what))
     return results
 
@@ -84,6 +84,10 @@ def _prune_open(run: Run, tables: bool, states: bool, keep: int) -> Pruned:
 
 
 def _delete(path: Path) -> Pruned:
+    if path.is_symlink():
+        raise RunError(
+            f"{path} is a symbolic link to a run", f"give the run's own folder ({path.resolve()}), or remove the link"
+        )
     before = folder_size(path)
     Manifest.read(path)
     lock = RunLock(path)
@@ -99,11 +103,12 @@ def _delete(path: Path) -> Pruned:
 def _drop(run: Run, tables: bool, states: bool, keep: int) -> dict[str, int]:
     dropped: dict[str, int] = {}
     if tables:
-        files = [path for path in (run.path / TABLES).glob("*") if path.suffix in (".parquet", ".tmp")]
+        folder = tables_folder(run)
+        files = [path for path in folder.glob("*") if path.suffix in (".parquet", ".tmp")]
         for path in files:
             path.unlink()
-        if (run.path / TABLES).is_dir() and not any((run.path / TABLES).iterdir()):
-            (run.path / TABLES).rmdir()
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
         dropped["table files"] = len(files)
     if states:
         dropped |= _drop_old(run, keep)

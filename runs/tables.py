@@ -148,7 +148,9 @@ def write_tables(run: Run) -> list[Path]:
     half = {name: folder / f".{name}.parquet.tmp" for name in targets}
     writers: dict[str, pq.ParquetWriter] = {}
     try:
-        folder.mkdir(exist_ok=True)
+        tables_folder(run).mkdir(exist_ok=True)
+        for each in half.values():
+            each.unlink(missing_ok=True)  # a foreign folder's may be a link to elsewhere
         sinks = {name: _Sink(spec) for name, spec in specs.items()}
         schemas = {name: _schema(spec, through) for name, spec in specs.items()}
         for name in targets:
@@ -178,6 +180,14 @@ def write_tables(run: Run) -> list[Path]:
         for temporary in half.values():
             temporary.unlink(missing_ok=True)
     return list(targets.values())
+
+
+def tables_folder(run: Run) -> Path:
+    """Where the tables of a run are written and dropped. Raises `RunError` where that would reach outside the run."""
+    folder = run.path / TABLES
+    if folder.is_symlink():
+        raise RunError(f"{folder} is a symbolic link; nothing is written or dropped through one", "remove the link")
+    return folder
 
 
 def read_table(run: Run, name: str) -> pyarrow.Table:

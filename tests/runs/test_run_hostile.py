@@ -8,7 +8,18 @@ import sys
 from contextlib import closing
 
 import pytest
-from recloop.runs import CallRecord, CorruptRun, Event, NotARun, Run, check_vacant, prune
+from recloop.runs import (
+    CallRecord,
+    CorruptRun,
+    Event,
+    NotARun,
+    OtherVersion,
+    Run,
+    RunError,
+    check_vacant,
+    list_runs,
+    prune,
+)
 from recloop.runs.lock import RunLock
 
 DYING = """
@@ -117,6 +128,58 @@ def test_a_log_that_lost_a_table_is_refused_before_anything_is_written(tmp_path)
         with pytest.raises(CorruptRun, match="no table states"):
             Run.open(path, write=write)
     assert (path / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [("[" * 100_000, CorruptRun), ("null", CorruptRun), ('{"format": 1, "kind": [], "versions": [1]}', CorruptRun)]
+    + [
+        (each, OtherVersion)
+        for each in ('{"format": 2, "versions": [1]}', '{"format": {}, "versions": {"recloop": []}}')
+    ],
+)
+def test_an_odd_manifest_spoils_its_own_run_only(tmp_path, text, error):
+    whole(tmp_path / "good")
+    (whole(tmp_path / "odd") / "manifest.json").write_text(text)
+    with pytest.raises(error):
+        Run.open(tmp_path / "odd")
+    assert {info.path.name: info.status for info in list_runs(tmp_path)} == {"good": "killed", "odd": "unreadable"}
+
+
+def test_links_in_a_foreign_run_reach_nothing_outside(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "own.parquet").write_text("mine")
+
+    def linked(name, target):
+        path = whole(tmp_path / f"{name.strip('.')}-linked")
+        (path / name).unlink(missing_ok=True)
+        (path / name).symlink_to(target)
+        return path
+
+    with Run.open(linked("tables", outside), write=True) as run:
+        for reach in (run.write_tables, lambda: prune(run)):
+            with pytest.raises(RunError, match="symbolic link"):
+                reach()
+    for name in ("lock", "log.sqlite"):
+        path = linked(name, outside / "own.parquet")
+        with pytest.raises(RunError, match=f"{name} is a symbolic link"):
+            Run.open(path, write=True)
+    with Run.open(linked(".manifest.json.tmp", outside / "own.parquet"), write=True) as run:
+        run.set_status("finished")
+        (run.path / "tables").mkdir()
+        (run.path / "tables" / ".calls.parquet.tmp").symlink_to(outside / "own.parquet")
+        run.write_tables()
+    assert [file.read_text() for file in outside.iterdir()] == ["mine"]
+
+
+def test_a_link_to_a_run_is_not_deleted_through(tmp_path):
+    path = whole(tmp_path / "r")
+    (tmp_path / "link").symlink_to(path)
+    before = sorted(each.name for each in path.iterdir())
+    with pytest.raises(RunError, match="symbolic link"):
+        prune(tmp_path / "link", delete=True)
+    assert sorted(each.name for each in path.iterdir()) == before
 
 
 def spoil(path, column, value):
