@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import sqlite3
 import time
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .errors import CallConflict, CorruptRun
-from .jsonform import PACK_FROM, Packed, canonical, dumps, loads, pack, unpack
+from .jsonform import PACK_FROM, Packed, canonical, damaged, dumps, loads, pack, parse, unpack
 from .log import CHUNK, LogFile
 from .records import FAILURES, CallRecord
 from .redact import scrub
@@ -128,7 +127,11 @@ class Cassette:
             (record.key,),
         ).fetchone()
         same_request = canonical(self._expand(request)) == canonical(record.request)
-        same = same_request and status == record.status and canonical(loads(response)) == canonical(record.response)
+        same = (
+            same_request
+            and status == record.status
+            and canonical(loads(response, self._log.path)) == canonical(record.response)
+        )
         if same and (status not in FAILURES or at == record.at):
             return None
         if same_request and status in FAILURES and barrier == self._barrier():
@@ -166,9 +169,9 @@ class Cassette:
                 "model": row[5],
                 "node": row[3],
                 "page": row[2],
-                "request": loads(row[7]),
+                "request": loads(row[7], self._log.path),
             }
-            rest = {"response": loads(row[9]), "sample": row[4], "status": row[8]}
+            rest = {"response": loads(row[9], self._log.path), "sample": row[4], "status": row[8]}
             yield f"{self._spelled(said)[:-1]},{_canonical(rest)[1:]}".encode("utf-8", "surrogatepass")
 
     def digest(self) -> str:
@@ -225,7 +228,7 @@ class Cassette:
 
     def _record(self, row: tuple[Any, ...], whole: bool = True) -> CallRecord:
         request = self._expand(row[7]) if whole else None
-        values: tuple[Any, ...] = (*row[:7], request, row[8], loads(row[9]), *row[10:17])
+        values: tuple[Any, ...] = (*row[:7], request, row[8], loads(row[9], self._log.path), *row[10:17])
         return CallRecord(**dict(zip(_FIELDS, values, strict=True)))
 
     # Prompts repeat (system texts, personas, schemas): long strings, and long objects right below the request, are
@@ -262,14 +265,14 @@ class Cassette:
         return self._log.text_id(text.encode(), lambda: pack(text))
 
     def _expand(self, packed: Packed) -> Any:
-        text = unpack(packed)
-        value = json.loads(text)
+        text = unpack(packed, self._log.path)
+        value = parse(text, self._log.path)
         return self._filled(value) if "\\u0001" in text else value
 
     def _filled(self, value: Any) -> Any:
         if isinstance(value, str) and value.startswith("\x01"):
             mark, rest = value[:3], value[3:]
-            return rest if mark == _ESCAPED else json.loads(self._text(int(rest)))
+            return rest if mark == _ESCAPED else parse(self._text(self._number(rest)), self._log.path)
         if isinstance(value, dict):
             return {name: self._filled(each) for name, each in value.items()}
         if isinstance(value, list):
@@ -284,17 +287,22 @@ class Cassette:
                 return f'"{found[2]}"'
             text = self._text(int(found[1]))
             # A text with a lone surrogate is stored in another spelling.
-            return text if text.startswith('"') and "\\ud" not in text else _canonical(json.loads(text))
+            return text if text.startswith('"') and "\\ud" not in text else _canonical(parse(text, self._log.path))
 
         text = _canonical(stored)
         return _REFERENCE.sub(put_in, text) if "\\u0001" in text else text
+
+    def _number(self, rest: str) -> int:
+        if not rest.isdecimal():
+            raise damaged(self._log.path, f"{rest[:20]!r} names no text")
+        return int(rest)
 
     def _text(self, number: int) -> str:
         if (known := self._expanded.get(number)) is None:
             row = self._log.row("SELECT body FROM texts WHERE id = ?", (number,))
             if row is None:
                 raise CorruptRun(f"{self._log.path} lacks text {number}, which a call refers to", "restore a copy")
-            known = unpack(row[0])
+            known = unpack(row[0], self._log.path)
             if len(self._expanded) >= CHUNK:
                 self._expanded.pop(next(iter(self._expanded)))
             self._expanded[number] = known

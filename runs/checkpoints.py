@@ -11,9 +11,10 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from .errors import CorruptRun
-from .jsonform import PACK_FROM, content_hash, deflate
+from .jsonform import PACK_FROM, content_hash, damaged, deflate, loads
 from .log import LogFile
 
 
@@ -49,9 +50,14 @@ def squeeze(data: bytes) -> bytes:
     return b"=" + data
 
 
-def unsqueeze(data: bytes) -> bytes:
-    """The bytes of a stored form."""
-    return zlib.decompress(data[1:]) if data[:1] == b"z" else data[1:]
+def unsqueeze(data: bytes, file: Path) -> bytes:
+    """The bytes of a stored form that was read from `file`. Raises `CorruptRun`."""
+    if not isinstance(data, bytes) or data[:1] not in (b"z", b"="):
+        raise damaged(file, "a checkpoint without its mark")
+    try:
+        return zlib.decompress(data[1:]) if data[:1] == b"z" else data[1:]
+    except zlib.error as error:
+        raise damaged(file, error) from None
 
 
 def store(
@@ -104,7 +110,7 @@ def places(log: LogFile, thread: str | None, ns: str | None) -> list[tuple[str, 
 def waiting(log: LogFile, thread: str, ns: str, id: str) -> list[Write]:
     """The writes that wait on a checkpoint."""
     sql = "SELECT task, idx, channel, path, body FROM writes WHERE thread = ? AND ns = ? AND checkpoint = ?"
-    return [Write(t, i, c, p, unsqueeze(b)) for t, i, c, p, b in log.rows(sql, (thread, ns, id))]
+    return [Write(t, i, c, p, unsqueeze(b, log.path)) for t, i, c, p, b in log.rows(sql, (thread, ns, id))]
 
 
 def final_channels(log: LogFile, leave_out: frozenset[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -117,7 +123,9 @@ def final_channels(log: LogFile, leave_out: frozenset[str]) -> Iterator[tuple[st
     )
     for thread, channels in log.rows(sql):
         refs = {
-            n: r for n, r in json.loads(channels).items() if not n.startswith(("__", "branch:")) and n not in leave_out
+            n: r
+            for n, r in refs_of(log, channels).items()
+            if not n.startswith(("__", "branch:")) and n not in leave_out
         }
         yield thread, {name: hashlib.sha256(_body(log, ref)).hexdigest() for name, ref in sorted(refs.items())}
 
@@ -134,12 +142,20 @@ def _blob(db: sqlite3.Connection, value: bytes) -> int:
 
 def _row(log: LogFile, found: tuple) -> Row:
     thread, ns, id, parent, body, metadata, channels, chained = found
-    values = {name: _body(log, ref) for name, ref in json.loads(channels).items()}
-    return Row(thread, ns, id, parent, unsqueeze(body), unsqueeze(metadata), values, bool(chained))
+    values = {name: _body(log, ref) for name, ref in refs_of(log, channels).items()}
+    return Row(thread, ns, id, parent, unsqueeze(body, log.path), unsqueeze(metadata, log.path), values, bool(chained))
+
+
+def refs_of(log: LogFile, channels: str) -> dict[str, int]:
+    """Where the channel values of a checkpoint are: channel -> id of a blob. Raises `CorruptRun`."""
+    refs = loads(channels, log.path)
+    if not isinstance(refs, dict) or not all(isinstance(ref, int) for ref in refs.values()):
+        raise damaged(log.path, "a checkpoint's channels")
+    return refs
 
 
 def _body(log: LogFile, ref: int) -> bytes:
     row = log.row("SELECT body FROM blobs WHERE id = ?", (ref,))
     if row is None:
         raise CorruptRun(f"{log.path} lacks channel value {ref}, which a checkpoint refers to", "restore a copy")
-    return unsqueeze(row[0])
+    return unsqueeze(row[0], log.path)

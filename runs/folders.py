@@ -9,12 +9,14 @@ from datetime import date
 from pathlib import Path
 
 from .errors import NotARun, NotWritable, RunError
-from .lock import holder
-from .log import check_header
+from .lock import LOCK, holder
+from .log import LOG, check_header, holds_nothing
 from .manifest import MANIFEST, Manifest
 
 ROOT = Path("recloop-runs")
 """Where runs go unless told otherwise: below the folder one works in."""
+_UNFINISHED = frozenset((LOCK, f".{MANIFEST}.tmp", LOG, *(f"{LOG}-{end}" for end in ("journal", "wal", "shm"))))
+"""What is in a run's folder before its manifest is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,28 @@ def is_run(path: str | Path) -> bool:
     return (Path(path) / MANIFEST).is_file()
 
 
+def leftovers(path: Path) -> list[Path] | None:
+    """What the making of a run that was cut off left in a folder, the log first; None where anything else is in it too.
+
+    A log that something was committed to is no leftover, even where its manifest is lost: it can be saved.
+    """
+    found = sorted(path.iterdir())
+    ours = all(each.name in _UNFINISHED and each.is_file() and not each.is_symlink() for each in found)
+    return sorted(found, key=lambda each: each.name != LOG) if ours and holds_nothing(path) else None
+
+
 def check_vacant(path: str | Path) -> None:
     """Look whether a new run's folder can be made here; leaves nothing behind, so it is asked before anything is paid for.
 
-    Raises `NotARun` where something is there already, `NotWritable` where this process may not make it.
+    What the making of a run that was cut off left is in nobody's way. Raises `NotARun` where something else is there, `NotWritable` where this process may not make it.
     """
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.is_dir() and not is_run(path) and (pid := holder(path)) is not None:
+        raise NotARun(
+            f"{path} was taken by {f'process {pid}' if pid else 'another process'}",
+            "give another folder for the new run",
+        )
+    if path.exists() and (not path.is_dir() or leftovers(path) is None):
         go_on = f", or go on with this run: recloop resume {path}" if is_run(path) else ""
         what = "exists and is not empty" if path.is_dir() else "is a file"
         raise NotARun(f"{path} {what}", f"give another folder for the new run{go_on}")

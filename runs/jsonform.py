@@ -6,9 +6,10 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from .errors import NotJson
+from .errors import CorruptRun, NotJson
 
 PACK_FROM = 160
 """Bytes from which packing pays: shorter bodies barely shrink and stay readable in any SQLite tool."""
@@ -76,14 +77,31 @@ def pack(text: str) -> Packed:
     return small if len(small) < len(raw) else text
 
 
-def unpack(packed: Packed) -> str:
-    """The JSON text of a stored form."""
-    return packed if isinstance(packed, str) else zlib.decompress(packed).decode()
+def unpack(packed: Packed, file: Path) -> str:
+    """The JSON text of a stored form that was read from `file`. Raises `CorruptRun`."""
+    try:
+        return packed if isinstance(packed, str) else zlib.decompress(packed).decode()
+    except (zlib.error, UnicodeDecodeError, TypeError) as error:
+        raise damaged(file, error) from None
 
 
-def loads(packed: Packed) -> Any:
-    """The value of a stored form."""
-    return json.loads(unpack(packed))
+def loads(packed: Packed, file: Path) -> Any:
+    """The value of a stored form that was read from `file`. Raises `CorruptRun`."""
+    return parse(unpack(packed, file), file)
+
+
+def parse(text: str, file: Path) -> Any:
+    """The value of a JSON text that was read from `file`. Raises `CorruptRun`."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise damaged(file, error) from None
+
+
+def damaged(file: Path, why: object) -> CorruptRun:
+    """What is raised for a stored value that is not what was written."""
+    said = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else why
+    return CorruptRun(f"{file} is damaged: a stored value cannot be read ({said})", "restore it from a copy")
 
 
 def first_difference(a: Any, b: Any, path: str = "") -> tuple[str, Any, Any] | None:

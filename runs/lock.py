@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from .errors import NotWritable, RunInUse
+from .errors import NotWritable, RunError, RunInUse
 
 try:
     import fcntl
@@ -15,6 +15,8 @@ except ImportError:  # no such locks on this system: SQLite's own then keep two 
     fcntl = None
 
 LOCK = "lock"
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+"""A folder may come from anyone: a lock that is a link would have what it points to emptied."""
 PATIENCE = 0.3
 """Seconds to try for: a reader that asks who holds the lock holds it itself for microseconds."""
 
@@ -28,8 +30,12 @@ class RunLock:
 
     def __init__(self, folder: Path) -> None:
         try:
-            self._fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | _NO_FOLLOW, 0o644)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise RunError(
+                    f"{folder / LOCK} is a symbolic link, which no run has; it was not followed", "remove it"
+                ) from None
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
             raise NotWritable(
@@ -69,7 +75,7 @@ def holder(folder: Path) -> int | None:
     if fcntl is None:
         return _pid(folder)
     try:
-        fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | _NO_FOLLOW)
     except OSError:
         return None
     try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -46,6 +47,7 @@ CREATE TABLE writes(thread TEXT NOT NULL, ns TEXT NOT NULL, checkpoint TEXT NOT 
     idx INTEGER NOT NULL, channel TEXT NOT NULL, path TEXT NOT NULL, body BLOB NOT NULL,
     PRIMARY KEY(thread, ns, checkpoint, task, idx)) WITHOUT ROWID;
 """
+TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
 
 
 class LogFile:
@@ -62,6 +64,11 @@ class LogFile:
         self.writable = write
         self.lock = threading.RLock()
         self._texts: dict[bytes, int] = {}
+        if write and self.path.is_symlink():
+            raise RunError(
+                f"{self.path} is a symbolic link; a run is not written through one",
+                "put the file itself into the folder, or open the run for reading: Run.open(path)",
+            )
         check_header(self.path)
         with self.translated():
             self.db = _connect(self.path, "rw" if write else "ro")
@@ -69,6 +76,9 @@ class LogFile:
                 # Once more through SQLite: its WAL may hold a newer header than the file.
                 _check_marks(self.path, self._pragma("application_id"), self._pragma("user_version"))
                 self._ready() if write else self._readable()
+                there = {name for (name,) in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+                if missing := sorted(TABLES - there):
+                    raise _corrupt(folder, f"it has no table {', '.join(missing)}")
             except BaseException:
                 self.db.close()
                 raise
@@ -173,6 +183,26 @@ class LogFile:
             self.db.close()
 
 
+def holds_nothing(folder: Path) -> bool:
+    """Whether the folder's log, if there is one, was left before anything was committed to it. Changes nothing."""
+    path = folder / LOG
+    aside = {end: path.with_name(LOG + end) for end in ("-wal", "-journal")}
+    size = {end: each.stat().st_size if each.exists() else 0 for end, each in aside.items()}
+    if size["-wal"]:
+        return False
+    # A log is in WAL mode once it is made: a journal tells that the making of it was cut off.
+    if size["-journal"] or not path.exists() or not path.stat().st_size:
+        return True
+    try:
+        with closing(_connect(path, "ro&immutable=1")) as db:
+            if db.execute("PRAGMA application_id").fetchone()[0] not in (0, APPLICATION_ID):
+                return False
+            there = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return set(there) <= TABLES and not any(db.execute(f"SELECT 1 FROM {name}").fetchone() for name in there)
+    except sqlite3.Error:
+        return False
+
+
 def check_header(path: Path) -> None:
     """Look at the file's first bytes, without SQLite touching it. Raises `CorruptRun`, `OtherVersion`, `NotARun`."""
     try:
@@ -220,7 +250,8 @@ def _translate(error: sqlite3.Error, folder: Path) -> RunError:
             f"no space left for {folder / LOG}",
             "free some (`recloop runs prune` drops what can be rebuilt), then resume the run: nothing committed is lost",
         )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    changed = str(error).startswith(("no such table", "no such column"))  # for SQLite a plain error, like a typo in SQL
+    if changed or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return _corrupt(folder, str(error))
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return RunInUse(f"{folder / LOG} is held by another process", "wait for it, or close what reads the file")

@@ -104,14 +104,16 @@ class Manifest(BaseModel):
         except (FileNotFoundError, NotADirectoryError):
             what = "does not exist" if not folder.exists() else f"is no run (it has no {MANIFEST})"
             raise NotARun(f"{folder} {what}", "`recloop runs list` shows the runs there are") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorruptRun(
                 f"{path} is damaged ({error})", f"restore it from a copy; the log beside it ({folder}) was not touched"
             ) from None
         if raw.get("format") != FORMAT:
+            versions = raw.get("versions")
+            writer = versions.get("recloop") if isinstance(versions, dict) else None
             raise OtherVersion(
-                f"{folder} has run format {raw.get('format')!r}; this RecLoop reads format {FORMAT}",
-                f"use the RecLoop that wrote it ({raw.get('versions', {}).get('recloop', 'version unknown')})",
+                f"{folder} has run format {repr(raw.get('format'))[:40]}; this RecLoop reads format {FORMAT}",
+                f"use the RecLoop that wrote it ({str(writer or 'version unknown')[:40]})",
             )
         try:
             return cls.model_validate(raw)
@@ -131,7 +133,8 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that it is never seen half written. Raises `DiskFull`; the old file then stays."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        temporary.unlink(missing_ok=True)  # a foreign folder's may be a link to elsewhere, which "x" does not follow
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

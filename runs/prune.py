@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import NotARun, RunInUse
+from .checkpoints import refs_of
+from .errors import NotARun, RunError
 from .folders import folder_size, is_run, list_runs
 from .lock import RunLock
-from .log import LOG
+from .log import LOG, LogFile
 from .manifest import Manifest
 from .run import Run
-from .tables import TABLES
+from .tables import tables_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def prune(
             continue
         try:
             results.append(_prune_path(info.path, tables, states, keep_barriers))
-        except RunInUse as error:
+        except RunError as error:
             results.append(Pruned(info.path, info.size, info.size, skipped=error.what))
     return results
 
@@ -84,6 +84,10 @@ def _prune_open(run: Run, tables: bool, states: bool, keep: int) -> Pruned:
 
 
 def _delete(path: Path) -> Pruned:
+    if path.is_symlink():
+        raise RunError(
+            f"{path} is a symbolic link to a run", f"give the run's own folder ({path.resolve()}), or remove the link"
+        )
     before = folder_size(path)
     Manifest.read(path)
     lock = RunLock(path)
@@ -99,11 +103,12 @@ def _delete(path: Path) -> Pruned:
 def _drop(run: Run, tables: bool, states: bool, keep: int) -> dict[str, int]:
     dropped: dict[str, int] = {}
     if tables:
-        files = [path for path in (run.path / TABLES).glob("*") if path.suffix in (".parquet", ".tmp")]
+        folder = tables_folder(run)
+        files = [path for path in folder.glob("*") if path.suffix in (".parquet", ".tmp")]
         for path in files:
             path.unlink()
-        if (run.path / TABLES).is_dir() and not any((run.path / TABLES).iterdir()):
-            (run.path / TABLES).rmdir()
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
         dropped["table files"] = len(files)
     if states:
         dropped |= _drop_old(run, keep)
@@ -140,14 +145,14 @@ def _drop_old(run: Run, keep: int) -> dict[str, int]:
             "UPDATE checkpoints SET parent = NULL WHERE parent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM checkpoints AS c "
             "WHERE c.thread = checkpoints.thread AND c.ns = checkpoints.ns AND c.id = checkpoints.parent)"
         )
-        _drop_unused_values(db)
+        _drop_unused_values(run.log, db)
         db.execute("INSERT OR REPLACE INTO meta VALUES ('pruned_below', ?)", (str(cut),))
     return {"states": states, "checkpoints": checkpoints}
 
 
-def _drop_unused_values(db: Any) -> None:
+def _drop_unused_values(log: LogFile, db: Any) -> None:
     used: set[int] = set()
     for (channels,) in db.execute("SELECT channels FROM checkpoints"):
-        used.update(json.loads(channels).values())
+        used.update(refs_of(log, channels).values())
     unused = [(ref,) for (ref,) in db.execute("SELECT id FROM blobs") if ref not in used]
     db.executemany("DELETE FROM blobs WHERE id = ?", unused)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .calls import Cassette
 from .errors import BarrierOrder, DiskFull, NotARun, NotWritable, PrunedAway
-from .folders import check_vacant
-from .jsonform import Packed, content_hash, dumps, loads, pack
+from .folders import check_vacant, leftovers
+from .jsonform import Packed, content_hash, damaged, dumps, loads, pack
 from .kinds import volatile_of
 from .lock import LOCK, RunLock
 from .log import CHUNK, LogFile
@@ -69,8 +69,11 @@ class Run:
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock = RunLock(path)
-            if any(each.name != LOCK for each in path.iterdir()):  # another process was quicker
+            if (left := leftovers(path)) is None:  # another process was quicker
                 raise NotARun(f"{path} was taken by another process", "give another folder for the new run")
+            for each in left:
+                if each.name != LOCK:
+                    each.unlink()
             LogFile.create(path)
             manifest = Manifest.new(
                 kind=kind,
@@ -175,7 +178,10 @@ class Run:
         )
         while rows := self.log.rows(sql, (since, *given.values())):
             for each, agent_, page, node, data, seq, barrier in rows:
-                yield Event(each, agent_, page, node, loads(data), seq, barrier)
+                said = self._loads(data)
+                if not isinstance(said, dict):
+                    raise damaged(self.log.path, f"the data of event {seq} is no object")
+                yield Event(each, agent_, page, node, said, seq, barrier)
             since = rows[-1][5]
 
     def state(self, name: str, barrier: int | None = None) -> Any:
@@ -184,7 +190,7 @@ class Run:
             "SELECT data FROM states WHERE name = ? AND barrier <= ? ORDER BY barrier DESC LIMIT 1",
             (name, self._readable(barrier)),
         )
-        return loads(row[0]) if row else None
+        return self._loads(row[0]) if row else None
 
     def states(self, barrier: int | None = None) -> dict[str, Any]:
         """The latest state of every name at or before a barrier (None: now), by name."""
@@ -199,9 +205,9 @@ class Run:
             f"GROUP BY name ORDER BY name LIMIT {CHUNK}"
         )
         if row := self.log.row("SELECT data FROM states WHERE name = '' AND barrier <= ? ORDER BY barrier DESC", (at,)):
-            yield "", loads(row[0])
+            yield "", self._loads(row[0])
         while rows := self.log.rows(sql, (name, at)):
-            yield from ((each, loads(data)) for each, _, data in rows)
+            yield from ((each, self._loads(data)) for each, _, data in rows)
             name = rows[-1][0]
 
     def saver(self, keep: Literal["last", "all"] = "last", allow: Sequence[type] = ()) -> LogSaver:
@@ -281,6 +287,9 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, kind={self.kind!r}, status={self.status!r})"
+
+    def _loads(self, packed: Packed) -> Any:
+        return loads(packed, self.log.path)
 
     def _readable(self, barrier: int | None) -> int:
         if barrier is None:

@@ -29,6 +29,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from . import checkpoints
 from .checkpoints import Row, Write
 from .errors import RunError
+from .jsonform import damaged
 from .redact import redact
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class LogSaver(BaseCheckpointSaver[int]):
         values: dict[str, Any] = body.pop("channel_values")
         with self._buffer.lock:
             before = self._find(thread, ns, parent) if parent else None
-            seen = self._load(before.body)["channel_versions"] if before else {}
+            seen = self._body(before)["channel_versions"] if before else {}
             channels: dict[str, bytes] = {}
             for name, value in values.items():
                 version = checkpoint["channel_versions"].get(name)
@@ -304,7 +305,7 @@ class LogSaver(BaseCheckpointSaver[int]):
         ordered = sorted(writes.values(), key=lambda write: writes_sort_key(write.path, write.task, write.idx))
         try:
             values = {name: self._load(value) for name, value in row.channels.items()}
-            checkpoint = cast("Checkpoint", {**self._load(row.body), "channel_values": values})
+            checkpoint = cast("Checkpoint", {**self._body(row), "channel_values": values})
             pending = [(write.task, write.channel, self._load(write.body)) for write in ordered]
         except _NotAllowed as error:
             raise RunError(
@@ -319,11 +320,21 @@ class LogSaver(BaseCheckpointSaver[int]):
         kind, data = self.serde.dumps_typed(value)
         return kind.encode() + b"\0" + data
 
+    def _body(self, row: Row) -> dict[str, Any]:
+        body = self._load(row.body)
+        if not isinstance(body, dict) or not isinstance(body.get("channel_versions"), dict):
+            raise damaged(self._log.path, f"a checkpoint of thread {row.thread}")
+        return body
+
     def _load(self, data: bytes) -> Any:
         kind, _, body = data.partition(b"\0")
         met = _blocked.types = []
-        value = self.serde.loads_typed((kind.decode(), body))
-        _blocked.types = None
+        try:
+            value = self.serde.loads_typed((kind.decode(), body))
+        except Exception as error:  # of msgpack, of LangGraph, of the classes that it rebuilds
+            raise damaged(self._log.path, error) from error
+        finally:
+            _blocked.types = None
         if met:
             raise _NotAllowed(met[0])
         return value

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import RunError
-from .jsonform import dumps
+from .jsonform import damaged, dumps
 from .manifest import disk_full
 from .records import CallRecord, Event
 
@@ -148,7 +148,9 @@ def write_tables(run: Run) -> list[Path]:
     half = {name: folder / f".{name}.parquet.tmp" for name in targets}
     writers: dict[str, pq.ParquetWriter] = {}
     try:
-        folder.mkdir(exist_ok=True)
+        tables_folder(run).mkdir(exist_ok=True)
+        for each in half.values():
+            each.unlink(missing_ok=True)  # a foreign folder's may be a link to elsewhere
         sinks = {name: _Sink(spec) for name, spec in specs.items()}
         schemas = {name: _schema(spec, through) for name, spec in specs.items()}
         for name in targets:
@@ -178,6 +180,14 @@ def write_tables(run: Run) -> list[Path]:
         for temporary in half.values():
             temporary.unlink(missing_ok=True)
     return list(targets.values())
+
+
+def tables_folder(run: Run) -> Path:
+    """Where the tables of a run are written and dropped. Raises `RunError` where that would reach outside the run."""
+    folder = run.path / TABLES
+    if folder.is_symlink():
+        raise RunError(f"{folder} is a symbolic link; nothing is written or dropped through one", "remove the link")
+    return folder
 
 
 def read_table(run: Run, name: str) -> pyarrow.Table:
@@ -231,8 +241,11 @@ def _rows(run: Run, specs: Mapping[str, TableSpec]) -> Iterator[tuple[TableSpec,
     only = next(iter(by_kind)) if len(by_kind) == 1 else None
     for event in run.events(kind=only) if by_kind else ():
         for spec in by_kind.get(event.kind, ()):
-            for row in spec.rows(event):
-                yield spec, dict(row)
+            try:
+                rows = [dict(row) for row in spec.rows(event)]
+            except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+                raise damaged(run.log.path, f"table {spec.name!r} of event {event.seq}: {error!r}") from error
+            yield from ((spec, row) for row in rows)
     if _CALLS.name in specs:
         names = [column.name for column in _CALLS.columns]
         for call in run.calls.all(order="key", whole=False):

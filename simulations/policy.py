@@ -9,6 +9,7 @@ import numpy as np
 
 from ..agents.actions import Exposure, Slate
 from ..agents.randomness import keys, uniforms
+from ..methods.recommenders import RecommenderError
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -139,11 +140,25 @@ class Policy:
                     slot=slot,
                     shown_at=shown_at[slot],
                     score=float(ranking.scores[place]),
-                    propensity=float(p if propensity is None else propensity(user, page, item)),
+                    propensity=float(p) if propensity is None else self._stated(propensity, user, page, item),
                     policy=policy,
                 )
             )
         return Slate(user, page, tuple(exposures))
+
+    def _stated(self, propensity: Callable[[str, int, str], float], user: str, page: int, item: str) -> float:
+        """The recommender's own propensity. Raises `RecommenderError` where it is no probability."""
+        where = f"{self.recommender.name}: propensity for user {user!r}, page {page}, item {item!r}"
+        try:
+            stated = propensity(user, page, item)
+            chance = float(stated)
+        except (Exception, SystemExit) as error:
+            raise RecommenderError(
+                f"{where} failed: {type(error).__name__}: {error}\n  recloop --traceback shows where"
+            ) from error
+        if not 0 <= chance <= 1:  # NaN is not either
+            raise RecommenderError(f"{where} is {stated!r:.40}\n  it must be a probability, from 0 to 1")
+        return chance
 
 
 def augmented(train: Dataset, chosen: Sequence[tuple[str, str, float | None]]) -> Dataset:

@@ -8,13 +8,19 @@ from typing import Any
 
 from ..agents.actions import Slate
 from ..runs import Run
+from .config import SimulateError
 
 
 class RecordedPolicy:
     """Gives out the slates of a recorded run, page by page (see `Policy` for what each method promises)."""
 
     def __init__(self, run: Run) -> None:
-        reference = next(run.events(kind="reference"))
+        reference = next(run.events(kind="reference"), None)
+        if reference is None:
+            raise SimulateError(
+                f"{run.path} does not hold what its results are held against (no event `reference`): it cannot be replayed\n"
+                "  restore its log, or rehearse again with `recloop simulate`"
+            )
         self.policy_id: str = reference.data["policy"]
         self.problems: list[str] = []
         self._pages = _pages(run)

@@ -16,6 +16,7 @@ from ..agents.fatigue import FatigueConfig
 from ..agents.personas import Persona
 from ..agents.scripted import ScriptedConfig, ScriptedPopulation
 from ..llm import Budget, Door, ModelConfigError, Prompt, open_model
+from ..methods.recommenders.open import check_address
 from ..runs import DiskFull, Event, Manifest, Run, check_vacant, new_run_path
 from .config import SimulateConfig, SimulateError, checked
 from .minds import GraphMind, ReplayMind, ScriptedMind
@@ -54,6 +55,7 @@ async def simulate(
     progress = progress or Silent()
     path = out if out is not None else new_run_path(Path("recloop-runs"), config.name)
     check_vacant(path)
+    check_address(config.recommender)  # before it is printed
     progress.note(f"preparing {config.data} and {config.recommender}")
     async with _door(config, api_key=api_key, shared=shared) as door:
         prompts = prompts_of(config, mode_of(config, door))

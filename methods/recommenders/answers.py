@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sized
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,37 +22,61 @@ Scored = tuple[Any, Any]
 """An item and its score, as answered; the score is None where there was none."""
 
 
-def read_answer(answer: Any, source: str) -> list[Scored]:
+SLACK = 1000
+"""Items read of an answer without a length beyond what was asked for and excluded: room for those that are dropped."""
+
+
+def most_read(k: int, exclude: Collection[str]) -> int:
+    """Items read, at most, of a generator: it may be endless."""
+    return k + len(exclude) + SLACK
+
+
+def read_answer(answer: Any, source: str, most: int, problems: Problems) -> list[Scored]:
     """Items best first, in whichever of the `SHAPES` they came.
 
-    A tuple of two lists is (ids, scores); a mapping id -> score is sorted by score. Raises `UnusableAnswer` for another
-    shape, saying which are understood.
+    A tuple of two lists is (ids, scores); a mapping id -> score is sorted by score. Of a generator `most` items are read,
+    and it is counted that there were more. Raises `UnusableAnswer` for another shape, saying which are understood.
     """
     if isinstance(answer, Mapping):
         if "items" not in answer:
             pairs = list(answer.items())
             return sorted(pairs, key=lambda pair: -_number(pair[1]) if math.isfinite(_number(pair[1])) else math.inf)
-        return _together(answer["items"], answer.get("scores"), source)
+        return _together(answer["items"], answer.get("scores"), source, most, problems)
     items = getattr(answer, "items", None)
     if items is not None and not callable(items):
-        return _together(items, getattr(answer, "scores", None), source)
+        return _together(items, getattr(answer, "scores", None), source, most, problems)
     if isinstance(answer, tuple) and len(answer) == 2 and all(isinstance(part, list | np.ndarray) for part in answer):
-        return _together(*answer, source)
+        return _together(*answer, source, most, problems)
     if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
         raise UnusableAnswer(f"{source} answered {type(answer).__name__} {answer!r:.80}\n  understood: {SHAPES}")
     return [
         (entry[0], entry[1]) if isinstance(entry, tuple | list) and len(entry) == 2 else (entry, None)
-        for entry in answer
+        for entry in _listed(answer, source, most, problems)
     ]
 
 
-def _together(items: Any, scores: Any, source: str) -> list[Scored]:
+def _listed(values: Iterable[Any], source: str, most: int, problems: Problems) -> list[Any]:
+    if isinstance(values, set | frozenset):  # its order changes from one process to the next
+        raise UnusableAnswer(f"{source} answered a set, which has no order\n  give a list, best first: {SHAPES}")
+    try:
+        read = list(values if isinstance(values, Sized) else islice(values, most + 1))
+    except (Exception, SystemExit) as error:  # a generator runs the user's code
+        raise UnusableAnswer(
+            f"{source} failed while its answer was read: {type(error).__name__}: {error}\n  recloop --traceback shows where"
+        ) from error
+    if len(read) > most and not isinstance(values, Sized):
+        problems.note("unread", f"whatever a generator gave after {most} items")
+        del read[most:]
+    return read
+
+
+def _together(items: Any, scores: Any, source: str, most: int, problems: Problems) -> list[Scored]:
     if isinstance(items, str | bytes) or not isinstance(items, Iterable):
         raise UnusableAnswer(f"{source} answered items that are no list but {items!r:.80}\n  understood: {SHAPES}")
-    listed = list(items)
+    listed = _listed(items, source, most, problems)
     if scores is None:
         return [(item, None) for item in listed]
-    worth = list(scores)
+    worth = _listed(scores, source, most, problems)
     if len(worth) != len(listed):
         raise UnusableAnswer(f"{source} answered {len(listed)} items with {len(worth)} scores: give one score per item")
     return list(zip(listed, worth, strict=True))

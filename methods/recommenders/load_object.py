@@ -53,7 +53,7 @@ def _from_name(name: str) -> ModuleType:
         raise RecommenderError(
             f"importing {name} failed: {error}\n  install what it needs in this environment"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RecommenderError(
             f"importing {name} failed: {type(error).__name__}: {error}\n  recloop --traceback shows where"
         ) from error
@@ -72,7 +72,7 @@ def _from_file(file: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickles look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise RecommenderError(
             f"importing {file} failed: {type(error).__name__}: {error}\n  recloop --traceback shows where"

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -42,7 +43,8 @@ def open_recommender(
 
         return adapt(spec, getattr(spec, "__name__", type(spec).__name__), seed, config)
     text = spec.strip()
-    if text.startswith(("http://", "https://")):
+    check_address(text)
+    if _is_address(text):
         from .endpoint import EndpointConfig, HTTPRecommender
 
         return HTTPRecommender(text, read_config(EndpointConfig, config, "the endpoint"))
@@ -67,6 +69,33 @@ def open_recommender(
         "  your own: module:object, path/to/file.py:object, http://host/path, or a file ending in "
         + ", ".join(FILE_ENDINGS[:4])
     )
+
+
+def _is_address(text: str) -> bool:
+    return text.lower().startswith(("http://", "https://"))
+
+
+def check_address(spec: str) -> None:
+    """Raises `RecommenderError` for an address with a user, password, query or fragment, none of which it repeats.
+
+    What names a recommender is printed, and written down with every run: no place for a credential.
+    """
+    text = spec.strip()
+    if not _is_address(text):
+        return
+    try:
+        parts = urlsplit(text)
+        host = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
+    except ValueError:  # its own words would show what was taken for a port
+        raise RecommenderError(
+            "cannot read the endpoint's address\n  it is written http://host:port/path or https://host/path"
+        ) from None
+    if "@" in parts.netloc or "?" in text or "#" in text:
+        raise RecommenderError(
+            f"the address of the recommender at {host} holds a user, password or query, and an address is written down"
+            " with every run\n  give the bare address, and a bearer token by the variable that holds it:"
+            " --recommender-config auth_env=VARIABLE"
+        )
 
 
 def read_config(kind: type[BaseModel], config: BaseModel | Mapping[str, Any] | None, whose: str) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ...evaluators.ranking import FloatArray, ItemId, Ranking, UserId
-from .answers import check_answer, read_answer
+from .answers import check_answer, most_read, read_answer
 from .errors import NotFitted
 from .past import Past
 from .problems import Problems
@@ -57,9 +57,8 @@ class OwnRecommender(ABC):
         return self._rank(self._ask(user, self.past.history(user), k, left_out), user, k, left_out)
 
     def _rank(self, answer: Any, user: UserId, k: int, exclude: tuple[ItemId, ...]) -> Ranking:
-        return check_answer(
-            read_answer(answer, self.name), user, k, frozenset(exclude), self.past, self.problems, self.name
-        )
+        scored = read_answer(answer, self.name, most_read(k, exclude), self.problems)
+        return check_answer(scored, user, k, frozenset(exclude), self.past, self.problems, self.name)
 
     def top_many(
         self,
@@ -89,8 +88,8 @@ class OwnRecommender(ABC):
         """Scores out of the user's whole list; -inf for items that are not on it."""
         past = self.past
         past.columns(items)
-        everything = read_answer(self._ask(user, past.history(user), len(past.items), ()), self.name)
-        # A short list is no fault here: problems are counted for what is shown.
-        ranking = check_answer(everything, user, len(past.items), frozenset(), past, Problems(), self.name)
+        k, unshown = len(past.items), Problems()  # a short list is no fault here: problems count for what is shown
+        everything = read_answer(self._ask(user, past.history(user), k, ()), self.name, most_read(k, ()), unshown)
+        ranking = check_answer(everything, user, k, frozenset(), past, unshown, self.name)
         worth = dict(zip(ranking.items, ranking.scores.tolist(), strict=True))
         return np.array([worth.get(item, -np.inf) for item in items], dtype=np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from ...evaluators.ranking import FloatArray, ItemId, UserId
-from .answers import item_name, read_answer
+from .answers import item_name, most_read, read_answer
 from .base import BlockRecommender
 from .errors import RecommenderError, UnusableAnswer
 from .open import read_config
@@ -81,7 +81,7 @@ def _make(factory: Callable[..., Any], name: str, seed: int, fields: dict[str, A
         fields = {**fields, "seed": seed}
     try:
         return factory(**fields)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RecommenderError(
             f"{name} could not be made: {type(error).__name__}: {error}\n  recloop --traceback shows where"
         ) from error
@@ -124,7 +124,7 @@ class PythonRecommender(OwnRecommender):
     def _guarded(self, what: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         try:
             return function(*arguments, **named)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise RecommenderError(
                 f"{self.name} failed {what}: {type(error).__name__}: {error}\n  recloop --traceback shows where"
             ) from error
@@ -142,7 +142,8 @@ class PythonRecommender(OwnRecommender):
             if self._excludes == "third":
                 return self._guarded(what, self._top, user, k, exclude)
             answer = self._guarded(what, self._top, user, k + len(exclude))
-            return [pair for pair in read_answer(answer, self.name) if item_name(pair[0]) not in exclude]
+            pairs = read_answer(answer, self.name, most_read(k, exclude), self.problems)
+            return [pair for pair in pairs if item_name(pair[0]) not in exclude]
         if callable(self._scores):
             return self._best(user, k, exclude)
         return self._guarded(what, self.thing, user, list(history), k, list(exclude))

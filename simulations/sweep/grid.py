@@ -13,6 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ...methods.recommenders import RecommenderError
+from ...methods.recommenders.open import check_address
 from ...runs import Run
 from ..config import VOLATILE as CELL_VOLATILE
 from ..config import SimulateConfig, SimulateError, in_words, read_toml, settings_in
@@ -87,7 +89,18 @@ def load_grid(path: str | Path, budget: str | None = None) -> Grid:
             '  seed = [0, 1, 2]\n  recommender = ["ease", "pop"]'
         )
     settings = settings_in(values, path)
+    _check_addresses(settings, axes, str(path))
     return grid_of(settings if budget is None else {**settings, "budget": budget}, axes, str(path))
+
+
+def _check_addresses(settings: Mapping[str, Any], axes: Mapping[str, Any], source: str) -> None:
+    """Raises `SweepError` where a recommender's address holds a credential: before arms and cells are named after it."""
+    varied = axes.get("recommender", [])
+    for spec in [settings.get("recommender"), *(varied if isinstance(varied, list) else [varied])]:
+        try:
+            check_address(spec if isinstance(spec, str) else "")
+        except RecommenderError as error:
+            raise SweepError(f"{source}: recommender: {error}") from None
 
 
 def grid_in(run: Run) -> Grid:

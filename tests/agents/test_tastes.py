@@ -208,7 +208,8 @@ def holds(sentence: str, items: list[str], values: list[float] | None, words: Vo
     shown = [(bare(name), told) for name, told in SHARE.findall(sentence)]
     named = [bare(name) for name in NAMED.findall(sentence)]
     told_right = all(
-        share(name) < 0.01 if told == "under 1" else abs(100 * share(name) - int(told)) <= 0.5 + 1e-9 for name, told in shown
+        share(name) < 0.01 if told == "under 1" else abs(100 * share(name) - int(told)) <= 0.5 + 1e-9
+        for name, told in shown
     )
     terms = {term for item in items for term in words.terms[item]}
     start = " ".join(sentence.split()[:3])

@@ -5,11 +5,18 @@ import contextlib
 import json
 import threading
 import time
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from recloop.data import from_rows
-from recloop.methods.recommenders import RecommenderError, UnusableAnswer, open_recommender
+from recloop.methods.recommenders import (
+    EndpointConfig,
+    HTTPRecommender,
+    RecommenderError,
+    UnusableAnswer,
+    open_recommender,
+)
 
 DATA = from_rows([(f"u{n}", f"i{m}") for n in range(30) for m in range(6) if (n + m) % 3 == 0])
 QUICK = {"backoff": 0.0, "timeout": 5.0}
@@ -161,7 +168,7 @@ def test_keys_are_sent_but_never_shown(serve, monkeypatch):
     server = serve(lambda n, question: (401, {}, b"key s3cret-token or s3cret-header or s3cret-query is wrong"))
     monkeypatch.setenv("MY_SHOP_TOKEN", "s3cret-token")
     config = {**QUICK, "auth_env": "MY_SHOP_TOKEN", "headers": {"X-Key": "s3cret-header"}}
-    model = open_recommender(server.url + "?key=s3cret-query", config=config).fit(DATA)
+    model = HTTPRecommender(server.url + "?key=s3cret-query", EndpointConfig(**config)).fit(DATA)
     with pytest.raises(RecommenderError) as error:
         model.top("u0", 2)
     assert server.headers[0]["Authorization"] == "Bearer s3cret-token"
@@ -175,3 +182,14 @@ def test_keys_are_sent_but_never_shown(serve, monkeypatch):
 def test_what_is_no_address_is_refused():
     with pytest.raises(RecommenderError, match="http://host:port/path"):
         open_recommender("http://")
+
+
+SECRET = ["u:s3cret@h/r", "s3cret@h/r", "h/r?token=s3cret", "h/r?s3cret", "h/r#s3cret", "u:s3cret/more@h/r"]
+
+
+@pytest.mark.parametrize("rest", SECRET)
+@pytest.mark.parametrize("scheme", ["http", "HTTPS"])
+def test_a_credential_in_an_address_is_refused_and_not_repeated(scheme, rest):
+    with pytest.raises(RecommenderError, match=r"\n  ") as error:
+        open_recommender(f"{scheme}://{rest}")
+    assert "s3cret" not in "".join(traceback.format_exception(error.value, limit=0))

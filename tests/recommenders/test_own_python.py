@@ -1,6 +1,8 @@
 """The user's own recommender as Python: every shape is understood, every fault is counted or clearly said."""
 
+import itertools
 import math
+import sys
 import textwrap
 
 import numpy as np
@@ -232,3 +234,32 @@ def test_a_module_or_a_file_in_the_current_folder_is_found(tmp_path, monkeypatch
     (tmp_path / "broken_of_mine.py").write_text("import not_installed_anywhere\n")
     with pytest.raises(RecommenderError, match="not_installed_anywhere"):
         open_recommender("broken_of_mine:x")
+
+
+def leave(*_, **__):
+    sys.exit("no licence")
+
+
+def test_leaving_the_program_is_an_error_of_the_recommender(tmp_path):
+    with pytest.raises(RecommenderError, match="for user 'u': SystemExit: no licence"):
+        open_recommender(lambda user, history, k, exclude: leave()).fit(DATA).top("u", 1)
+    with pytest.raises(RecommenderError, match="could not be made: SystemExit: no licence"):
+        open_recommender(lambda: leave())
+    with pytest.raises(RecommenderError, match="failed while its answer was read: SystemExit: no licence"):
+        answering(leave() for _ in range(3)).top("u", 1)
+    (tmp_path / "leaver.py").write_text("raise SystemExit('no licence')")
+    with pytest.raises(RecommenderError, match=r"importing .*leaver.py failed: SystemExit: no licence"):
+        open_recommender(f"{tmp_path / 'leaver.py'}:x")
+
+
+def test_a_set_is_refused_for_it_has_no_order():
+    for answer in ({"3", "4"}, frozenset({"3"}), {"items": {"3", "4"}}):
+        with pytest.raises(UnusableAnswer, match="a set, which has no order"):
+            answering(answer).top("u", 2)
+
+
+def test_an_endless_answer_is_read_as_far_as_needed_and_the_rest_is_counted():
+    model = answering(itertools.chain(["4"], itertools.repeat("nowhere")))
+    assert model.top("u", 2, exclude=["1"]).items == ("4",)
+    assert model.problems["unread"] == 1
+    assert model.problems["unknown_item"] == 2 + 1 + 1000 - 1

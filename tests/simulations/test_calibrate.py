@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +18,18 @@ from recloop.simulations import SimulateConfig, prepare
 from recloop.simulations.preparation import Prepared
 from rehearsing import ScoringServer, events, rehearse, settings, status, title
 
-OFTEN = re.compile(r"You most often choose (\w+)")
-ASKED = re.compile(r"like to watch [^\n]*? — (\w+)[^\n]*\nAnswer:$")
+LIKED = re.compile(r"this person liked:\n((?:- Zif-\d{3}[^\n]*\n)+)")
+ASKED = re.compile(r"like to watch Zif-(\d{3})[^\n]*\nAnswer:$")
 ITEM = re.compile(r"Zif-(\d{3})")
 
 
 def knows_tastes(prompt: str) -> float:
-    """Says yes to a film whose first genre is the one that this person chooses most."""
-    often, asked = OFTEN.search(prompt), ASKED.search(prompt)
-    return 6.0 * bool(often and asked and often[1] == asked[1])
+    """Says yes to a film that is of the kind (every fourth one, see `write_ratings`) of most films this person liked."""
+    liked, asked = LIKED.search(prompt), ASKED.search(prompt)
+    if liked is None or asked is None:
+        return 0.0
+    ((kind, _),) = Counter(int(number) % 4 for number in ITEM.findall(liked[1])).most_common(1)
+    return 6.0 * (int(asked[1]) % 4 == kind)
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def score(folder: Path, server: ScoringServer, **changes: Any) -> Scored:
         "model": "openai/fake",
         "base_url": server.base_url,
         "mode": "score",
-        "users": 20,
+        "users": 40,
         "pages": 2,
         "fatigue": 0.0,
     }
@@ -101,7 +105,7 @@ def test_what_is_withheld_is_in_no_text_of_its_user(scored: Scored) -> None:
 
 def test_the_report_says_what_was_learned(scored: Scored) -> None:
     report, users = scored.report, list(scored.sets)
-    assert report["n"] == 20 * 8 == len(report["positive_margins"]) + len(report["negative_margins"])
+    assert report["n"] == 40 * 8 == len(report["positive_margins"]) + len(report["negative_margins"])
     assert len(report["positive_margins"]) == len(report["negative_margins"])
     assert list(report["target"]) == users == list(report["intercepts"])
     activity = {persona.user: persona.activity for persona in scored.prepared.personas}
@@ -110,7 +114,7 @@ def test_the_report_says_what_was_learned(scored: Scored) -> None:
     assert quantiles == sorted(quantiles)
     assert len(quantiles) == 5
     assert 0 < report["uncalibrated_rate"] < 1
-    assert report["rating_n"] == 20 * 4
+    assert report["rating_n"] == 40 * 4
     assert -1 <= report["rating_spearman"] <= 1
 
 
@@ -149,7 +153,7 @@ def test_a_user_whose_calibration_fails_is_left_to_the_pooled_fit(scored: Scored
             prompt.startswith(theirs) and any(each in prompt[len(theirs) :] for each in questions)
         )
         without = score(tmp_path, server, timeout=2)
-    assert without.report["n"] == 19 * 8
+    assert without.report["n"] == 39 * 8
     assert lost in without.report["intercepts"], "this user has an intercept all the same"
     assert without.report["target"] == scored.report["target"]
     assert without.report["slope"] == pytest.approx(scored.report["slope"], rel=0.5)

@@ -13,7 +13,7 @@ import pytest
 from recloop.agents.actions import Slate
 from recloop.data import Dataset, from_rows
 from recloop.evaluators import Ranking
-from recloop.methods.recommenders import open_recommender
+from recloop.methods.recommenders import RecommenderError, open_recommender
 from recloop.simulations.policy import Policy
 from rehearsing import events, rehearse, settings, status
 
@@ -264,3 +264,18 @@ def test_a_recommender_of_ones_own_states_its_propensities(tmp_path: Path) -> No
     assert {page for page, _ in shown} == {0, 1}
     for page, e in shown:
         assert e["propensity"] == (0.9 if int(e["item"][1:]) % 2 else 0.1 / (page + 1))
+
+
+@pytest.mark.parametrize("stated", [float("nan"), float("inf"), -0.1, 1.5, "often", None, KeyError("m"), SystemExit(1)])
+def test_a_propensity_that_is_no_probability_names_user_page_and_item(train: Dataset, stated: Any) -> None:
+    class Explorer:
+        def top(self, user: str, k: int, exclude: Collection[str] = ()) -> list[str]:
+            return [item for item in ITEMS if item not in exclude][:k]
+
+        def propensity(self, user: str, page: int, item: str) -> Any:
+            if isinstance(stated, BaseException):
+                raise stated
+            return stated
+
+    with pytest.raises(RecommenderError, match=r"propensity for user 'u0', page 0, item 'm02' (is|failed)"):
+        walk(policy(train, open_recommender(Explorer())), 1)

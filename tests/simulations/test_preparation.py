@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 from fake_llm import FakeLLM
 from recloop.data import DataError
+from recloop.methods.recommenders import RecommenderError
 from recloop.runs import Run
 from recloop.simulations import SimulateConfig, SimulateError, prepare, summarise
+from recloop.simulations.progress import Silent
+from recloop.simulations.recorded import RecordedPolicy
+from recloop.simulations.sweep import load_grid
 from rehearsing import events, rehearse, settings, status, write_ratings
 
 
@@ -196,3 +200,36 @@ def test_a_mean_rating_is_shown_only_where_there_are_ratings(tmp_path: Path) -> 
     item = shown.split.train.items.ids[0]
     assert "(mean rating " in shown.world.line(item)
     assert "mean rating" not in hidden.world.line(item)
+
+
+class Notes(Silent):
+    """Remembers all that was said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.mark.parametrize("address", ["http://u:s3cret@127.0.0.1:9/r", "http://127.0.0.1:9/r?token=s3cret"])
+def test_a_credential_in_a_recommenders_address_is_neither_printed_nor_written(tmp_path: Path, address: str) -> None:
+    notes, out = Notes(), tmp_path / "run"
+    with pytest.raises(RecommenderError, match="auth_env") as error:
+        rehearse(settings(tmp_path, model="scripted", recommender=address), out, progress=notes)
+    assert "s3cret" not in f"{error.value}{notes.said}"
+    assert not out.exists()
+    grid = tmp_path / "grid.toml"
+    for text in (f'recommender = "{address}"\n[grid]\nseed = [0]', f'[grid]\nrecommender = ["{address}", "pop"]'):
+        grid.write_text(text)
+        with pytest.raises(SimulateError, match="auth_env") as error:
+            load_grid(grid)
+        assert "s3cret" not in str(error.value)
+
+
+def test_a_recording_without_its_reference_cannot_be_replayed_and_says_so(tmp_path: Path) -> None:
+    with (
+        Run.create(tmp_path / "run", kind="simulate") as run,
+        pytest.raises(SimulateError, match="cannot be replayed\n"),
+    ):
+        RecordedPolicy(run)
