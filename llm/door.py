@@ -161,7 +161,7 @@ class Door:
         except base.ProviderError as problem:
             raise ModelConfigError(f"{self.name}: {problem}") from None
         if sent.status == "budget":
-            raise BudgetError(f"{self.name}: {sent.error}\n  give a larger budget")
+            raise BudgetError(f"{sent.error} before {self.name} was asked anything\n  give a larger budget")
         if sent.status != "ok":
             raise ModelConfigError(
                 f"{self.name} does not answer: {sent.error}\n  is it running, and is this its address (usually ending in /v1)?"
