@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -56,14 +57,14 @@ async def simulate(
     path = out if out is not None else new_run_path(Path("recloop-runs"), config.name)
     check_vacant(path)
     check_address(config.recommender)  # before it is printed
-    progress.note(f"preparing {config.data} and {config.recommender}")
+    films = config.actions == "films" and not re.search(r"movie|\bml-", config.data, re.IGNORECASE)
+    progress.note(
+        f"preparing {config.data} and {config.recommender}"
+        + ("; its items are called films (--actions names another set)" if films else "")
+    )
     async with _door(config, api_key=api_key, shared=shared) as door:
         prompts = prompts_of(config, mode_of(config, door))
         prepared = await _ready(config, shared)
-        if config.actions == "films" and not prepared.data.name.startswith("Movie"):
-            progress.note(
-                f"the items of {prepared.data.name} are called films: --actions names another set, shop or your own"
-            )
         if door is not None:
             await door.check()
             can_play(config, door)

@@ -173,7 +173,7 @@ def test_ctrl_c_on_a_terminal_ends_the_bars_and_says_how_to_go_on(slow: list[str
         os.execv(RECLOOP[0], [*RECLOOP, "simulate", *slow, "--out", "run"])
     shown = b""
     try:
-        while b"4/24" not in shown:
+        while not re.search(rb"\D(?:[4-9]|1\d)/24", shown):
             shown += os.read(terminal, 4096)
         os.write(terminal, b"\x03")  # what the key sends
         while chunk := _read(terminal):
@@ -183,7 +183,7 @@ def test_ctrl_c_on_a_terminal_ends_the_bars_and_says_how_to_go_on(slow: list[str
         os.close(terminal)
     assert code == 130
     text = shown.decode()
-    assert re.search(r"4/24 +0:00:\d\d +left", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)), text
+    assert re.search(r"\d/24 +0:00:\d\d +left", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)), text
     assert text.rstrip().endswith("go on with:  recloop resume run")
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h"), "the cursor is shown again"
     assert state(tmp_path / "run")[:2] == ("paused", "interrupted")
