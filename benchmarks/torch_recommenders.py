@@ -83,7 +83,7 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     """Mean and 95 % interval over seeds."""
     half = student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0
     center = mean(values)
-    return {"mean": round(center, 4), "low": round(center - half, 4), "high": round(center + half, 4)}
+    return {"mean": round(center, 4), "low": round(float(center - half), 4), "high": round(float(center + half), 4)}
 
 
 def quality(name: str, seeds: int, with_oracles: bool) -> Iterator[dict[str, Any]]:
@@ -105,8 +105,8 @@ def quality(name: str, seeds: int, with_oracles: bool) -> Iterator[dict[str, Any
         found[label] = list(judged(fit))
         row = {"what": "quality", "recommender": label, "ndcg@10": summary(found[label])}
         row |= {"seeds": seeds, "fit_cpu_s": round((time.process_time() - start) / seeds, 2)}
-        own = oracles.ORACLE_OF.get(label)
-        if own:
+        own, config = oracles.ORACLE_OF.get(label, ("", {}))
+        if own and not config:
             row[f"{own}_minus_it"] = summary([a - b for a, b in zip(found[own], found[label], strict=True)])
         yield row
 

@@ -22,18 +22,18 @@ class MultVAEConfig(EpochConfig):
     """Length of a user's latent vector."""
     hidden: PositiveInt = 600
     """Width of the layer before the latent vector, and of the one behind it."""
-    epochs: PositiveInt = 60
+    epochs: PositiveInt = 100
     """Passes over the users, at most."""
-    batch: PositiveInt = 100
+    batch: PositiveInt = 200
     """Users a step."""
     rate: PositiveFloat = 0.001
     """Step size (Adam)."""
     beta: NonNegativeFloat = 1.0
     """Weight of the divergence from the prior, once it is annealed. Small data wants more than the paper's 0.2."""
-    anneal: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Share of the epochs over which that weight climbs from 0."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Share of a user's items that the encoder is not shown."""
+    anneal: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the epochs over which that weight climbs from 0. Large data, where training is long, wants it."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Share of a user's items that the encoder is not shown. The paper's, for large data: 0.5."""
 
 
 class Layer(NamedTuple):
