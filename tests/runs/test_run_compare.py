@@ -23,7 +23,13 @@ register_kind(
     RunKind("cmp-test", summary=lambda run: {"n": len(list(run.events())), "rate": {"a": run.manifest.seed / 2}})
 )
 register_table(
-    TableSpec("cmp_rows", "page", [Column("item", "int", "")], lambda e: [{"item": i} for i in e.data.get("items", [])])
+    TableSpec(
+        "cmp_rows",
+        "page",
+        [Column("item", "int", "")],
+        lambda e: [{"item": i} for i in e.data.get("items", [])],
+        run_kind="cmp-test",
+    )
 )
 
 

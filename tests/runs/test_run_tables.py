@@ -21,6 +21,7 @@ LOOKS = register_table(
         ],
         lambda event: [{"agent": event.agent, **row} for row in event.data["rows"]],
         "one row for each item looked at",
+        "k",
     )
 )
 
@@ -104,7 +105,9 @@ def test_more_rows_than_a_batch_are_written_whole(tmp_path, monkeypatch):
 
 
 def test_a_name_is_taken_once(run):
-    register_table(TableSpec("test_looks", "look", LOOKS.columns, LOOKS.rows))  # the same again: a module reloaded
+    register_table(
+        TableSpec("test_looks", "look", LOOKS.columns, LOOKS.rows, run_kind="k")
+    )  # the same again: a module reloaded
     register_table(LOOKS)
     for name in ("test_looks", "calls"):
         with pytest.raises(ValueError, match="already"):
