@@ -1,0 +1,1 @@
+"""Ways to search, one file each: a generator of steps (`steps.py`) and its Pydantic config."""

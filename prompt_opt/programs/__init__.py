@@ -1,0 +1,1 @@
+"""DSPy: programs as tasks, our optimizers as teleprompters, DSPy's own optimizers under our budgets and log."""

@@ -1,0 +1,1 @@
+"""Where new prompts come from, one operator or source per file."""
