@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, ValidationInfo, field_validator
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -90,6 +90,13 @@ class SimulateConfig(BaseModel):
     timeout: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     """Seconds one call to the model may take."""
     name: str = "simulate"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_as_a_number(cls, value: Any, field: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[str(field.field_name)].annotation is not bool:
+            raise ValueError(f"takes no {str(value).lower()}")  # which would be taken for 1 or 0
+        return value
 
     @field_validator("watch_rate")
     @classmethod

@@ -7,9 +7,10 @@ The sweep's log takes them in the grid's order, whichever finished first, so equ
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from ...llm import Budget
 from ...llm.errors import BudgetError
 from ...runs import DiskFull, Event, Manifest, Run, RunError, check_vacant, is_run, new_run_path, redact
+from ...runs.calls import PAUSE
 from ..outcome.numbers import show
 from ..progress import Progress, Silent
 from ..rehearsal import resume as resume_cell
@@ -159,17 +161,33 @@ def _budget(run: Run, grid: Grid) -> Budget | None:
     """The sweep's budget, with all that was spent so far counted: by every cell, and by asking the models beforehand."""
     if not grid.budget:
         return None
-    totals = [run.calls.totals()]
+    totals, spans = [run.calls.totals()], _spans(run)
     for cell in grid.cells:
         with suppress(RunError), Run.open(run.path / cell.path) as opened:
             totals.append(opened.calls.totals())
+            spans += _spans(opened)
     spent = {
         "calls": sum(each.attempts for each in totals),
         "tokens": sum(each.prompt_tokens + each.completion_tokens for each in totals),
         "usd": sum(each.cost for each in totals),
-        "seconds": 0.0,
+        "seconds": at_work(spans),
     }
     return Budget.parse(grid.budget).resume({"spent": spent})
+
+
+def _spans(run: Run) -> list[tuple[float, float]]:
+    """When each call of a run began and when it was settled, seconds since the epoch."""
+    return [(call.at - call.latency, call.at) for call in run.calls.all(whole=False)]
+
+
+def at_work(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds that calls took together, as `CallTotals.seconds` counts them: what cells did side by side once, the time
+    between calls unless it is a pause."""
+    seconds, until = 0.0, -math.inf
+    for began, at in sorted(spans):
+        seconds += max(0.0, at - (began if began - until > PAUSE else until))
+        until = max(until, at)
+    return seconds
 
 
 async def carry(

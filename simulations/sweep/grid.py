@@ -174,6 +174,11 @@ def _check_axes(settings: Mapping[str, Any], axes: Mapping[str, Any], source: st
             raise SweepError(
                 f"{source}: grid.{axis}: takes a list of values\n  for example  {axis} = {_example(values)}"
             )
+        if axis == SEED and (odd := [value for value in values if type(value) is not int]):
+            raise SweepError(
+                f"{source}: grid.{axis}: takes whole numbers, got {json.dumps(odd[0], default=str)}"
+                "\n  for example  seed = [0, 1, 2]"
+            )
         spelled = [json.dumps(value, sort_keys=True, default=str) for value in values]
         if twice := next((text for n, text in enumerate(spelled) if text in spelled[:n]), None):
             raise SweepError(f"{source}: grid.{axis}: {twice} is there twice\n  leave one of the two out")

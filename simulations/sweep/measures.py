@@ -10,7 +10,7 @@ import numpy as np
 
 from ...runs import Run
 from ..outcome.facts import PLUMBING, Facts, Floats, facts
-from ..outcome.numbers import Unit, known
+from ..outcome.numbers import LEAST_HITS, Unit, known
 from ..outcome.summary import FILMS, OTHERS
 from ..outcome.users import held_out, mean_rating_per_user, pages_seen, watch_rate_per_user
 from .contrast import interval, ratio
@@ -25,6 +25,7 @@ class Measure:
     """One number of the table. A mean over users has each user's value as numerator and 1 as denominator.
 
     `sums` gives None where the data cannot say. `pooled`: the sums are counts, pooled over users before they are divided.
+    `least`: where fewer were counted than this, the number has no interval and is in no test.
     """
 
     key: str
@@ -32,6 +33,11 @@ class Measure:
     unit: Unit
     sums: Callable[[Facts], Sums | None]
     pooled: bool = False
+    least: int = 0
+
+    def tells(self, rows: Floats) -> bool:
+        """Whether enough was counted in these rows (users, sums) for an interval and a test."""
+        return bool(rows[:, 0].sum() >= self.least)
 
 
 def _mean(values: Floats) -> Sums:
@@ -49,9 +55,10 @@ def _answered(read: Facts) -> Floats:
 
 
 def _likes(read: Facts) -> Sums | None:
-    if read.reference.get("scale") is None:
-        return None
-    return _mean(np.where(_answered(read) > 0, read.per_user(read.liked, read.positive), np.nan))
+    rated = read.positive & ~np.isnan(read.rating)
+    if read.reference.get("scale") is None or (read.positive.any() and not rated.any()):
+        return None  # what nobody rates, everybody would like
+    return _mean(np.where(_answered(read) > 0, read.per_user(read.liked, rated), np.nan))
 
 
 def _hits(read: Facts) -> Sums | None:
@@ -92,7 +99,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("watch_rate", "Watch rate", "share", lambda read: _mean(watch_rate_per_user(read))),
     Measure("likes", "Likes per user", "", _likes),
     Measure("hits", "Held-out items watched", "", _hits),
-    Measure("lift", "Lift over the shown", "ratio", _lift, pooled=True),
+    Measure("lift", "Lift over the shown", "ratio", _lift, pooled=True, least=LEAST_HITS),
     Measure("rating", "Mean rating", "rating", _rating),
     Measure("pages", "Pages seen per user", "", _pages),
     Measure("satisfaction", "Satisfaction at exit", "points", _satisfaction),
@@ -112,7 +119,8 @@ def measured(cell: Cell, run: Run) -> dict[str, Any]:
         if found is None:
             continue
         sums[measure.key] = [each.tolist() for each in found]
-        low, high = interval(np.column_stack(found), share=measure.unit == "share")
+        rows = np.column_stack(found)
+        low, high = interval(rows, share=measure.unit == "share") if measure.tells(rows) else (None, None)
         n = int(np.count_nonzero(found[1]))
         numbers[measure.key] = {
             "value": known(float(ratio(*(s.sum() for s in found)))),

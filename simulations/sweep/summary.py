@@ -4,13 +4,13 @@ cost stands in the cells' own logs)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ...runs import Run, RunError
+from ...runs import NotARun, Run, RunError
+from ...runs.log import LOG
 from ..outcome.facts import Floats
 from ..outcome.numbers import LEAST_HITS, known
 from .contrast import Difference, holm, interval, paired, ratio, unpaired
@@ -18,6 +18,7 @@ from .grid import SEED, grid_in
 from .measures import COST, MEASURES, Measure, cost_per_user
 from .tables import CELL
 
+HELD = "its numbers here are those of then, what it cost is not known"
 LEVEL = 0.05
 """Of Holm's correction: one family of differences in twenty has a false one."""
 
@@ -103,6 +104,8 @@ class SweepSummary:
     measures: tuple[Measure, ...]
     words: Mapping[str, str]
     plumbing: bool
+    lost: tuple[str, ...] = ()
+    """Done cells whose folders are not what they were, in words."""
 
     def __getitem__(self, arm: str) -> Arm:
         return next(each for each in self.arms if each.name == arm)
@@ -145,7 +148,7 @@ def summarise(run: Run, against: str | None = None) -> SweepSummary:
     grid = grid_in(run)
     baseline = grid.arms[0] if against is None else grid.arm(against)
     cells = [dict(event.data) for event in run.events(kind=CELL)]
-    _add_costs(run, cells)
+    lost = _add_costs(run, cells)
     by_arm = {arm: {c["seed"]: c for c in cells if c["arm"] == arm} for arm in grid.arms}
     measures = [m for m in (*MEASURES, COST) if any(m.key in c["sums"] for c in cells)]
     if not any(any(c["sums"][COST.key][0]) for c in cells if COST.key in c["sums"]):
@@ -163,6 +166,7 @@ def summarise(run: Run, against: str | None = None) -> SweepSummary:
         measures=tuple(measures),
         words=cells[0]["words"] if cells else {},
         plumbing=any(c["plumbing"] for c in cells),
+        lost=tuple(lost),
     )
 
 
@@ -209,19 +213,40 @@ def notes(summary: SweepSummary) -> list[str]:
         for arm in summary.arms
         if len(arm.seeds) < len(summary.seeds)
     ]
-    return lines
+    return [*lines, *summary.lost]
 
 
 def _few(hits: Number) -> bool:
     return hits.value is not None and hits.value * hits.n < LEAST_HITS
 
 
-def _add_costs(run: Run, cells: Sequence[dict[str, Any]]) -> None:
-    """Each user's cost, from the cells' own logs, where these are there."""
+def _add_costs(run: Run, cells: Sequence[dict[str, Any]]) -> list[str]:
+    """Each user's cost, from the cells' own logs; what is said of those that are not there any more, or are others."""
+    lost = []
     for cell in cells:
-        with suppress(RunError), Run.open(run.path / cell["path"]) as opened:
-            if (cost := cost_per_user(opened, cell["users"])) is not None:
-                cell["sums"] = {**cell["sums"], COST.key: [cost.tolist(), [1.0] * len(cost)]}
+        try:
+            with Run.open(run.path / cell["path"]) as opened:
+                if _changed(run, opened, cell):
+                    lost.append(f"{cell['path']} was changed since: {HELD}")
+                elif (cost := cost_per_user(opened, cell["users"])) is not None:
+                    cell["sums"] = {**cell["sums"], COST.key: [cost.tolist(), [1.0] * len(cost)]}
+        except NotARun:
+            lost.append(f"{cell['path']} is missing: {HELD}")
+        except RunError as error:
+            lost.append(f"{cell['path']} cannot be read ({error}): {HELD}")
+    return lost
+
+
+def _changed(sweep: Run, cell: Run, then: Mapping[str, Any]) -> bool:
+    """Whether a cell is another run than when it was done. Its digest is reckoned only where its log was touched later
+    than the sweep's own."""
+    return cell.status != "finished" or (_touched(cell) > _touched(sweep) and cell.digest() != then["digest"])
+
+
+def _touched(run: Run) -> float:
+    """When a run's log was last written to."""
+    files = [each.stat() for each in (run.path / LOG, run.path / f"{LOG}-wal") if each.exists()]
+    return max(file.st_mtime for file in files if file.st_size)  # an empty -wal is a reader's
 
 
 def _arm(
@@ -240,7 +265,7 @@ def _arm(
         if not having or len(having) < len(mine):
             continue
         rows = _by_user([_rows(mine[seed], measure) for seed in having], [_keys(mine[seed]) for seed in having])
-        low, high = interval(rows, share=measure.unit == "share")
+        low, high = interval(rows, share=measure.unit == "share") if measure.tells(rows) else (None, None)
         cases = int(np.count_nonzero(rows[:, 1]))
         found[measure.key] = Number(known(float(ratio(*rows.sum(axis=0)))), low, high, cases)
         if common and all(measure.key in theirs[seed]["sums"] for seed in theirs):
@@ -269,7 +294,7 @@ def _against(
             for cells in (mine, theirs)
         ]
         each = {seed: _gap(_rows(mine[seed], measure), _rows(theirs[seed], measure)) for seed in common}
-        return Against(unpaired(*sides), each)
+        return Against(_floored(unpaired(*sides), measure, *sides), each)
     a, b, keys = [], [], []
     for seed in common:
         place = {user: at for at, user in enumerate(theirs[seed]["users"])}
@@ -282,7 +307,13 @@ def _against(
         b.append(second)
         keys.append(_keys(mine[seed]))
     each = {seed: _gap(first, second) for seed, first, second in zip(common, a, b, strict=True)}
-    return Against(paired(_by_user(a, keys), _by_user(b, keys)), each)
+    sides = [_by_user(a, keys), _by_user(b, keys)]
+    return Against(_floored(paired(*sides), measure, *sides), each)
+
+
+def _floored(found: Difference, measure: Measure, *sides: Floats) -> Difference:
+    """A difference of two arms; its value alone where one of them has counted too little."""
+    return found if all(map(measure.tells, sides)) else found._replace(low=None, high=None, p=None)
 
 
 def _corrected(arms: Sequence[Arm]) -> list[Arm]:

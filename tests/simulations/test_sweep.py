@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +20,11 @@ from fake_llm import FakeLLM
 from recloop.evaluators import paired_difference
 from recloop.runs import Run
 from recloop.simulations import SimulateError
+from recloop.simulations import resume as resume_run
 from recloop.simulations import summarise as summarise_run
 from recloop.simulations.sweep import Grid, SweepSummary, load_grid, resume, summarise, sweep, write_picture
 from recloop.simulations.sweep import forecasting as sweep_forecasting
+from recloop.simulations.sweep.carry import at_work
 from recloop.simulations.sweep.contrast import Difference, holm, interval, paired, unpaired
 from recloop.simulations.sweep.grid import grid_of
 from rehearsing import digest, rehearse, settings, status, write_ratings
@@ -190,6 +193,44 @@ def test_the_tables_hold_every_number_of_every_cell_and_user(planted: Path) -> N
         assert len(mine) == row["n"] == 30
         assert mine.value.mean() == pytest.approx(row["value"])
         assert row["low"] < row["value"] < row["high"]
+
+
+def test_likes_are_counted_where_things_are_rated(tmp_path: Path) -> None:
+    path = swept(grid(tmp_path, {"actions": ["films", "shop"]}), tmp_path / "s")
+    films, shop = summed(path).arms
+    assert films.numbers["likes"].value > 0
+    assert "likes" not in shop.numbers, "nothing is rated in a shop: everything would count as liked"
+    assert "likes" not in shop.against
+
+
+def test_a_lift_of_few_hits_has_no_interval_and_is_in_no_test(tmp_path: Path) -> None:
+    path = swept(grid(tmp_path, {"recommender": ["ease", "random"]}, users=8), tmp_path / "few")
+    ease, random = summed(path).arms
+    assert 0 < ease.numbers["hits"].value * 8 < 10
+    assert ease.numbers["lift"].value > 0
+    assert (ease.numbers["lift"].low, ease.numbers["lift"].high) == (None, None)
+    found = random.against["lift"]
+    assert found.difference.value is not None
+    assert (found.difference.low, found.difference.p, found.p_holm) == (None, None, None)
+    with Run.open(path) as run:
+        (row,) = [r for r in run.table("measures").to_pylist() if r["cell"] == "ease-seed0" and r["metric"] == "lift"]
+    assert row["low"] is None
+    many = swept(grid(tmp_path, {"recommender": ["ease"]}, users=40, pages=6), tmp_path / "many")
+    assert summed(many).arms[0].numbers["lift"].low is not None
+
+
+def test_a_done_cell_that_is_gone_or_another_run_by_now_is_named(tmp_path: Path) -> None:
+    path = swept(grid(tmp_path, {"seed": [0, 1, 2], "recommender": ["ease", "pop"]}), tmp_path / "s")
+    assert summed(path).lost == ()
+    cells = path / "runs"
+    shutil.rmtree(cells / "ease-seed0")
+    asyncio.run(resume_run(cells / "pop-seed1", pages=5))
+    (cells / "pop-seed2" / "log.sqlite").touch()
+    words = "its numbers here are those of then, what it cost is not known"
+    summary = summed(path)
+    assert summary.lost == (f"runs/ease-seed0 is missing: {words}", f"runs/pop-seed1 was changed since: {words}")
+    assert summary.json()["notes"][-2:] == list(summary.lost)
+    assert summary["ease"].seeds == (0, 1, 2), "what was read off it stays"
 
 
 # -- the statistics
@@ -362,6 +403,27 @@ def test_one_budget_holds_for_all_cells_and_nothing_is_paid_twice(
     assert digest(path) == digest(whole)
 
 
+def test_seconds_are_counted_over_all_cells_and_across_a_pause(
+    tmp_path: Path, fake_llm: Callable[..., FakeLLM]
+) -> None:
+    server = fake_llm(latency="fixed:150")
+    axes = {"seed": [0, 1], "recommender": ["ease", "pop"]}
+    asked = grid(tmp_path, axes, model="openai/fake", base_url=server.base_url, users=3, pages=6, budget="seconds=1.2")
+    path = swept(asked, tmp_path / "s", jobs=2)
+    state, reason, _ = status(path)
+    assert (state, reason.split(";")[0]) == ("paused", "budget of seconds 1.2 is spent")
+    before = server.stats()["requests"]
+    resumed(path, budget="seconds=0.6")
+    assert server.stats()["requests"] == before, "they are spent"
+    resumed(path, budget="seconds=2.2")
+    assert before < server.stats()["requests"] <= before + 2 * 3 * 8, "a second is left for both"
+
+
+def test_time_at_work_counts_what_goes_on_at_once_once_and_no_pause() -> None:
+    assert at_work([]) == 0
+    assert at_work([(0, 4), (1, 3), (2, 6), (8, 9), (1000, 1001), (1001, 1002)]) == 9 + 2
+
+
 def test_where_the_budget_ends_cells_without_a_model_go_on(tmp_path: Path, fake_llm: Callable[..., FakeLLM]) -> None:
     axes = {"seed": [0, 1], "model": ["openai/fake", "scripted"]}
     path = swept(grid(tmp_path, axes, base_url=fake_llm().base_url, budget="calls=5"), tmp_path / "s")
@@ -453,6 +515,9 @@ BAD = {
     "a wrong value": ("[grid]\nseed = [0, 1]\npages = [3, 'x']", r"cell pages=x-seed0 and 1 more|cell x-seed0 and 1 more: pages: "),
     "no list": ("[grid]\nseed = 3", r"grid.seed: takes a list of values\n  for example  seed = \[3\]"),
     "the same value twice": ("[grid]\nrecommender = ['pop', 'ease', 'pop']", 'grid.recommender: "pop" is there twice'),
+    "a seed that is no number": ("[grid]\nseed = [true, 2]", "grid.seed: takes whole numbers, got true"),
+    "a seed with a point": ("[grid]\nseed = [1.0, 2]", "grid.seed: takes whole numbers, got 1.0"),
+    "a number that is none": ("pages = true\n[grid]\nseed = [0]", "pages: takes no true"),
     "a setting twice": ("pages = 2\n[grid]\npages = [2, 3]", r"pages stands above \[grid\] and in it"),
     "a budget that varies": ("[grid]\nbudget = ['calls=1', 'calls=2']", "a sweep has one budget for all its cells"),
     "a broken budget": ("budget = 'calls=many'\n[grid]\nseed = [0]", "budget: budget part 'calls=many'"),
