@@ -26,6 +26,11 @@ from .candidate import Candidate
 Split: TypeAlias = Literal["search", "selection", "test"]
 
 
+class OutOfBudget(Exception):
+    """Thrown into an optimizer at a yield when the next step would overshoot the budget: it returns its best so far, and
+    yields nothing more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluate:
     """Score candidates on cases: pairs of a candidate and case ids. What is known already is not asked again."""
