@@ -7,12 +7,21 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..runs.jsonform import quick
 from .types import Place
 
 
 def canonical(value: Any) -> str:
     """One JSON text for equal values: sorted names, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return spelled(value).decode("utf-8", "surrogatepass")
+
+
+def spelled(value: Any) -> bytes:
+    """`canonical` as UTF-8. Raises `ValueError` for NaN and infinities, `TypeError` for what is no JSON."""
+    if (raw := quick(value, sort=True)) is not None:
+        return raw
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def call_key(place: Place, model: str, kind: str, request: Mapping[str, Any]) -> str:
@@ -23,7 +32,7 @@ def call_key(place: Place, model: str, kind: str, request: Mapping[str, Any]) ->
 def key_and_size(place: Place, model: str, kind: str, request: Mapping[str, Any]) -> tuple[str, int]:
     """The call's key, and how many bytes it was made of: a little more than what is sent."""
     at = [place.agent, place.page, place.node, place.sample]
-    text = canonical([at, model, kind, request]).encode("utf-8", "surrogatepass")
+    text = spelled([at, model, kind, request])
     return hashlib.sha256(text).hexdigest(), len(text)
 
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .errors import CallConflict, CorruptRun
-from .jsonform import PACK_FROM, Packed, canonical, damaged, dumps, loads, pack, parse, unpack
+from .jsonform import PACK_FROM, Packed, canonical, canonical_of, damaged, dumps, loads, pack, parse, unpack
 from .log import CHUNK, LogFile
 from .records import FAILURES, CallRecord
 from .redact import scrub
 
 # A string of a stored request that starts with one of these stands for a stored text, or for what follows.
 _STORED, _ESCAPED = "\x01t:", "\x01s:"
-_REFERENCE = re.compile(r'(?<=[:\[,])"\\u0001(?:t:(\d+)|s:((?:[^"\\]|\\.)*))"(?=[,\]}])')
-"""Both in canonical JSON, as values (a name is followed by a colon)."""
+_REFERENCE = re.compile(rb'"\\u0001(?:t:(\d+)|s:((?:[^"\\]|\\.)*))"(?=[,\]}]|\Z)')
+"""Both in canonical JSON, as values (a name is followed by a colon; inside a string, a backslash stands before)."""
 
 PAUSE = 60.0
 """Seconds without any call that count as a pause of the run, not as work between its calls."""
@@ -162,17 +162,12 @@ class Cassette:
     def contents(self) -> Iterator[bytes]:
         """`content_of` of every call, by key; stored texts are put in as they stand, without being read."""
         for row in self._rows({}, "key"):
-            said = {
-                "agent": row[1],
-                "key": row[0],
-                "kind": row[6],
-                "model": row[5],
-                "node": row[3],
-                "page": row[2],
-                "request": loads(row[7], self._log.path),
-            }
-            rest = {"response": loads(row[9], self._log.path), "sample": row[4], "status": row[8]}
-            yield f"{self._spelled(said)[:-1]},{_canonical(rest)[1:]}".encode("utf-8", "surrogatepass")
+            place = dict(zip(("key", "agent", "page", "node", "model", "kind"), (*row[:4], *row[5:7]), strict=True))
+            response = canonical_of(unpack(row[9], self._log.path), self._log.path)
+            yield b'%b,"request":%b,"response":%b,"sample":%d,"status":%b}' % (
+                *(canonical(place)[:-1], self._spelled(row[7]), response),
+                *(row[4], canonical(row[8])),
+            )
 
     def digest(self) -> str:
         """SHA-256, in hex, over `contents`, each followed by a newline. Kept while no call is added."""
@@ -279,18 +274,21 @@ class Cassette:
             return [self._filled(each) for each in value]
         return value
 
-    def _spelled(self, stored: dict[str, Any]) -> str:
-        """The canonical form of what a stored value stands for: references give way to the texts, unread."""
+    def _spelled(self, packed: Packed) -> bytes:
+        """The canonical form of what a stored request stands for: references give way to the texts, unread."""
 
-        def put_in(found: re.Match[str]) -> str:
+        def put_in(found: re.Match[bytes]) -> bytes:
+            if found.string[found.start() - 1 : found.start()] == b"\\":
+                return found[0]
             if found[1] is None:
-                return f'"{found[2]}"'
+                return b'"%b"' % found[2]
             text = self._text(int(found[1]))
             # A text with a lone surrogate is stored in another spelling.
-            return text if text.startswith('"') and "\\ud" not in text else _canonical(parse(text, self._log.path))
+            plain = text.startswith('"') and "\\ud" not in text
+            return text.encode() if plain else canonical_of(text, self._log.path)
 
-        text = _canonical(stored)
-        return _REFERENCE.sub(put_in, text) if "\\u0001" in text else text
+        spelled = canonical_of(unpack(packed, self._log.path), self._log.path)
+        return _REFERENCE.sub(put_in, spelled) if b"\\u0001" in spelled else spelled
 
     def _number(self, rest: str) -> int:
         if not rest.isdecimal():
@@ -318,10 +316,6 @@ def content_of(record: CallRecord) -> bytes:
     """The canonical form of what a call says, whatever it took: key, place, model, request, status, response."""
     fields = ("key", "agent", "page", "node", "sample", "model", "kind", "request", "status", "response")
     return canonical({name: getattr(record, name) for name in fields})
-
-
-def _canonical(value: Any) -> str:
-    return canonical(value).decode("utf-8", "surrogatepass")
 
 
 def _clean(text: str) -> str:

@@ -169,6 +169,16 @@ class Run:
         self, kind: str | None = None, agent: str | None = None, since: int = -1, until_barrier: int | None = None
     ) -> Iterator[Event]:
         """Events in order, streamed; `since`: only those whose `seq` is greater (to follow a run that is being written)."""
+        for each, agent_, page, node, data, seq, barrier in self.event_rows(kind, agent, since, until_barrier):
+            said = self._loads(data)
+            if not isinstance(said, dict):
+                raise damaged(self.log.path, f"the data of event {seq} is no object")
+            yield Event(each, agent_, page, node, said, seq, barrier)
+
+    def event_rows(
+        self, kind: str | None = None, agent: str | None = None, since: int = -1, until_barrier: int | None = None
+    ) -> Iterator[tuple[str, str, int, str, Packed, int, int]]:
+        """`events` as the log holds them: kind, agent, page, node, data (packed), seq, barrier."""
         wanted = {"kind = ?": kind, "agent = ?": agent, "barrier <= ?": until_barrier}
         given = {test: value for test, value in wanted.items() if value is not None}
         sql = (
@@ -177,11 +187,7 @@ class Run:
             + f" ORDER BY seq LIMIT {CHUNK}"
         )
         while rows := self.log.rows(sql, (since, *given.values())):
-            for each, agent_, page, node, data, seq, barrier in rows:
-                said = self._loads(data)
-                if not isinstance(said, dict):
-                    raise damaged(self.log.path, f"the data of event {seq} is no object")
-                yield Event(each, agent_, page, node, said, seq, barrier)
+            yield from rows  # type: ignore[misc]
             since = rows[-1][5]
 
     def state(self, name: str, barrier: int | None = None) -> Any:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 from recloop.llm import MemoryCassette, Place, ReplayDiverged, open_model
+from recloop.llm.keys import spelled
 
 
 class Rating(BaseModel):
@@ -53,6 +57,26 @@ async def test_every_part_of_a_request_is_part_of_the_key(fake_llm: Any) -> None
         for options in ({}, {"temperature": 0.1}, {"max_tokens": 9}, {"stop": ["x"]}, {"seed": 1}, {"schema": Rating}):
             await model.complete(ask("same"), **options)
     assert len(cassette) == 6
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        max_leaves=12,
+    )
+)
+def test_a_key_is_made_of_one_spelling_or_not_made(value: Any) -> None:
+    def text() -> str:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    try:
+        expected = text().encode("utf-8", "surrogatepass")
+    except ValueError:  # NaN or infinite
+        with pytest.raises(ValueError):
+            spelled(value)
+    else:
+        assert spelled(value) == expected
 
 
 async def test_a_failed_call_is_tried_again_by_the_next_process(fake_llm: Any) -> None:
@@ -107,6 +131,8 @@ async def test_a_replay_needs_no_credentials_of_the_address(fake_llm: Any) -> No
     asked: Any = [{"role": "user", "content": "hello"}]
     async with open_model(f"http://bob:secret@{place}?sig=0123456789#fake", cassette=cassette) as door:
         said = await door.complete(asked, at=Place("u", 0, "n"))
-    async with open_model(f"http://[redacted]@{place}?sig=[redacted]#fake", cassette=cassette, replay_only=True) as door:
+    async with open_model(
+        f"http://[redacted]@{place}?sig=[redacted]#fake", cassette=cassette, replay_only=True
+    ) as door:
         again = await door.complete(asked, at=Place("u", 0, "n"))
     assert (again.recorded, again.value) == (True, said.value)

@@ -1,12 +1,18 @@
 """The digest: equal for equal runs whatever they took, different for any difference in what they say."""
 
+import enum
+import json
 import random
+import uuid
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recloop.runs import CallRecord, Event, Run, RunKind, register_kind
-from recloop.runs.jsonform import canonical, first_difference, without
+from recloop.runs import CallRecord, Event, NotJson, Run, RunKind, register_kind
+from recloop.runs.digest import lines, said
+from recloop.runs.jsonform import canonical, canonical_of, dumps, first_difference, quick, without
 
 register_kind(RunKind("digest-test", volatile_config=frozenset({"concurrency", "model.base_url"})))
 
@@ -102,3 +108,59 @@ def test_volatile_paths_reach_into_nested_settings():
     config = {"a": 1, "b": {"c": 2, "d": {"e": 3}}, "b.c": 4}
     assert without(config, ["b.d.e", "a"]) == {"b": {"c": 2, "d": {}}, "b.c": 4}
     assert without(config, ["b"]) == {"a": 1, "b.c": 4}
+
+
+ANY_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.floats(-1e-3, 1e-3)
+    | st.text(st.characters(codec=None))
+    | st.sampled_from(
+        ["3e-7", "0.0000", "ease-5", "\x00\x1f\x7f\u2028\U0001f600", "\ud800", 1e16, 1e-5, -0.0, 2**64, 2.0**64]
+    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4) | st.tuples(inner, inner),
+    max_leaves=12,
+)
+
+
+@given(ANY_JSON)
+def test_whichever_encoder_is_used_the_spelling_is_the_same(value):
+    as_is = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    one_spelling = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    assert canonical(value) == one_spelling.encode("utf-8", "surrogatepass")
+    assert canonical_of(dumps(value), Path("here")) == canonical(value)
+    if not any("\ud800" <= character <= "\udfff" for character in as_is):
+        assert dumps(value) == as_is
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ([np.float64(0.1), np.int32(2), np.array([1.5])], "[0.1,2,[1.5]]"),
+        ({"a": 1e-5, 2: True}, '{"a":1e-05,"2":true}'),
+        ([float("nan"), float("-inf"), 2**64, 1e23], "[NaN,-Infinity,18446744073709551616,1e+23]"),
+    ],
+)
+def test_what_only_one_encoder_knows_is_left_to_it(value, text):
+    assert quick(value) is None
+    assert dumps(value) == text
+
+
+@pytest.mark.parametrize("value", [uuid.UUID(int=5), enum.Enum("E", "a").a, {1, 2}, object()])
+def test_what_is_no_json_is_no_json_for_either(value):
+    with pytest.raises(NotJson):
+        dumps({"a": [value]})
+
+
+def test_the_quick_one_is_used_for_what_runs_hold():
+    assert quick({"rating": 4.5, "text": "caf\u00e9", "none": None, "ids": ("a", 3, False)}) is not None
+
+
+@given(st.dictionaries(st.text(), ANY_JSON, max_size=4), st.text(st.characters(codec="utf-8")))
+def test_a_stored_event_is_spelled_as_its_value_would_be(tmp_path_factory, data, name):
+    with Run.create(tmp_path_factory.mktemp("d") / "r", kind="k") as run:
+        run.commit(0, [Event(name, name, 3, name, data)])
+        event = next(run.events())
+        assert list(lines(run))[1] == canonical(["event", said(event)])
