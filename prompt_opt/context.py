@@ -15,7 +15,7 @@ from .steps import Search
 from .task import Case, Component, Result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Context:
     """A search's setting. `search` and `selection`: case ids of the two open splits; the test split is not in here.
 
