@@ -17,11 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..llm.schemas import Schema
 from ..llm.types import Message
 from .candidate import Candidate
+
+if TYPE_CHECKING:
+    from ..llm.door import Door
+    from .task import Task
 
 Split: TypeAlias = Literal["search", "selection", "test"]
 
@@ -74,11 +78,23 @@ class Accept:
 
 
 @dataclass(frozen=True, slots=True)
+class Bench:
+    """What another library may work with. `calls`, `tokens`: the most it may take, None where there is no such limit."""
+
+    task: Task
+    model: Door
+    proposer: Door
+    calls: int | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outside:
-    """Let another library work; what it answers (JSON) is recorded whole. Its model calls must pass through the door."""
+    """Let another library work; what it answers (a JSON object) is recorded whole. Its model calls must pass through the
+    bench's doors; the `calls` and `tokens` of its answer are what they took."""
 
     name: str
-    work: Callable[[], Awaitable[Any]]
+    work: Callable[[Bench], Awaitable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
