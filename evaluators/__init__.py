@@ -6,6 +6,7 @@
     evaluate.py         rankings + truths + metrics -> one value per case and metric
     estimate.py         means, paired differences and proportions with their doubt
     distributions.py    histograms and the distances between them
+    chance.py           what a random order is worth, by formula
     calibration.py      probabilities against what happened; AUC of plain arrays
     slots.py            how much the place on the page decides
 
@@ -14,6 +15,7 @@ intervals and tests live in `estimate.py` alone, so that every number comes with
 """
 
 from .calibration import auc, expected_calibration_error
+from .chance import expected_by_chance
 from .distributions import histogram, jensen_shannon, wasserstein
 from .estimate import Estimate, PairedEstimate, bootstrap_mean, paired_difference, proportion
 from .evaluate import PerCase, evaluate
@@ -42,6 +44,7 @@ __all__ = [
     "auc",
     "bootstrap_mean",
     "evaluate",
+    "expected_by_chance",
     "expected_calibration_error",
     "histogram",
     "jensen_shannon",
