@@ -1,0 +1,152 @@
+"""The verdict: the winner against the seed on the sealed split, with its doubt, its rivals, and what chance would do."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..evaluators import bootstrap_mean, paired_difference
+from ..evaluators.estimate import Estimate
+from .scores import Scores
+from .shrinkage import shrunken_leads
+from .task import Result
+
+if TYPE_CHECKING:
+    from .conductor import Conductor
+
+TOO_MANY = 0.1
+"""Share of test cases without an answer above which nothing is ranked."""
+POWER = 0.8
+
+
+def judged(conductor: Conductor, seed: Sequence[Result], winner: Sequence[Result]) -> dict[str, Any]:
+    """The verdict as plain values. `seed` and `winner`: results on the sealed split, in its order."""
+    context, choice, ids = conductor.context, conductor.choice, conductor.splits.test
+    assert choice is not None
+    test = Scores(context.metric)
+    test.add("seed", seed)
+    test.add("winner", winner)
+    same = choice.candidate.id == context.seed_candidate.id
+    missing = {"seed": sum(r.missing for r in seed), "winner": sum(r.missing for r in winner)}
+    values = {name: test.values(name, ids) for name in ("seed", "winner")}
+    both = ~np.isnan(values["seed"]) & ~np.isnan(values["winner"])
+    said: dict[str, Any] = {
+        "metric": context.metric,
+        "cases": len(ids),
+        "pairs": int(both.sum()),
+        "missing": missing,
+        "winner": choice.candidate.id,
+        "seed": context.seed_candidate.id,
+        "answers": {"seed": _answers(seed), "winner": _answers(winner)},
+    }
+    if max(missing.values()) > TOO_MANY * len(ids):
+        text = (
+            f"not ranked: {max(missing.values())} of {len(ids)} test cases have no answer (calls that never arrived), "
+            f"more than {TOO_MANY:.0%}"
+        )
+        return {**said, "outcome": "not ranked", "text": text}
+    # Means are taken over the pairs, so that they differ by what the paired difference says.
+    for name in ("seed", "winner"):
+        said[f"{name}_mean"] = estimate(bootstrap_mean(values[name][both], seed=context.seed))
+    said["metrics"] = {
+        name: {"seed": _mean(seed, name, ids), "winner": _mean(winner, name, ids)}
+        for name in sorted({name for result in (*seed, *winner) for name in result.values})
+    }
+    if not same:
+        found = paired_difference(values["winner"], values["seed"], seed=context.seed)
+        said["difference"] = estimate(found) | {"p_value": found.p_value, "found": found.found}
+        spread = float(np.std((values["winner"] - values["seed"])[both], ddof=1)) if both.sum() > 1 else math.nan
+    else:
+        spread = float(np.std(values["seed"][both], ddof=1)) * math.sqrt(0.4) if both.sum() > 1 else math.nan
+    said["detectable"] = _detectable(spread, int(both.sum()))
+    said["baselines"] = _baselines(conductor, values["winner"])
+    leads = shrunken_leads(context, list(conductor.candidates))
+    if not same and (lead := leads.get(choice.candidate.id)):
+        said["search_lead"] = lead
+    if (remarks := getattr(conductor.task, "remarks", None)) is not None:
+        cases = [context.cases[case] for case in ids]
+        said["remarks"] = list(remarks(cases, list(winner)))
+    return {**said, **_words(said, same, choice.tie)}
+
+
+def estimate(found: Estimate) -> dict[str, Any]:
+    """An estimate as plain values."""
+    return {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n, "method": found.method}
+
+
+def _answers(results: Sequence[Result]) -> dict[str, Any]:
+    """How the answers came: statuses, and how often a rule had to mend one."""
+    mended: Counter[str] = Counter()
+    for result in results:
+        mended.update(result.counts)
+    return {"status": dict(sorted(Counter(r.status for r in results).items())), "mended": dict(sorted(mended.items()))}
+
+
+def _mean(results: Sequence[Result], metric: str, ids: Sequence[str]) -> float | None:
+    scores = Scores(metric)
+    scores.add("", results)
+    mean = scores.mean("", ids)
+    return None if math.isnan(mean) else mean
+
+
+def _detectable(spread: float, n: int) -> float | None:
+    """The smallest true difference that a two-sided 5% test of n pairs finds in four of five cases."""
+    if n < 2 or math.isnan(spread):
+        return None
+    z = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(POWER)
+    return z * spread / math.sqrt(n)
+
+
+def _baselines(conductor: Conductor, winner: Any) -> list[dict[str, Any]]:
+    """Each baseline beside the winner on the same cases; `beaten`: the winner is better beyond doubt."""
+    context = conductor.context
+    cases = [context.cases[case] for case in conductor.splits.test]
+    rows = []
+    for name, values in conductor.task.baselines(cases).items():
+        value = np.asarray(values, dtype=float)
+        pairs = ~np.isnan(value) & ~np.isnan(winner)
+        if not pairs.any():
+            continue
+        found = paired_difference(winner, value, seed=context.seed)
+        rows.append(
+            {
+                "name": name,
+                "mean": float(value[pairs].mean()),
+                "ahead": estimate(found) | {"p_value": found.p_value},
+                "beaten": found.low > 0,
+            }
+        )
+    return rows
+
+
+def _words(said: Mapping[str, Any], same: bool, tie: bool) -> dict[str, Any]:
+    if same:
+        outcome = "seed stands"
+        text = "no better prompt was found: the seed stands"
+    else:
+        difference = said["difference"]
+        shown = f"{difference['mean']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
+        if difference["low"] > 0:
+            outcome, text = "better", f"better than the seed on the sealed test split: {said['metric']} {shown}"
+        elif difference["high"] < 0:
+            outcome, text = (
+                "worse",
+                f"worse than the seed on the sealed test split: {said['metric']} {shown}; keep the seed",
+            )
+        else:
+            outcome, text = (
+                "no difference found",
+                f"no difference to the seed found on the sealed test split: {said['metric']} {shown}",
+            )
+    unbeaten = [row["name"] for row in said["baselines"] if not row["beaten"]]
+    below = [row["name"] for row in said["baselines"] if row["ahead"]["mean"] <= 0]
+    if below:
+        text += f"; it adds nothing over {', '.join(below)}, which needs no prompt"
+    elif unbeaten:
+        text += f"; not told apart from {', '.join(unbeaten)}"
+    return {"outcome": outcome, "text": text, "tie": tie}
