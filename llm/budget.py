@@ -8,8 +8,10 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from .budget_note import Note, noted
 from .errors import BudgetError
 
 LIMITS = ("calls", "tokens", "usd", "seconds")
@@ -36,7 +38,7 @@ class Budget:
     A call reserves the most it can cost before it is made. It waits while calls in flight may give something back and is
     refused when even that would not be enough, so no limit is overshot (`tokens` and `usd` where the endpoint keeps to
     `max_tokens`). `seconds` is wall time from the first call on; calls in flight then may finish. The figures outlive the
-    process: `Budget(...).resume(old.state())`.
+    process: `Budget(...).resume(old.state())`; with `keep` they outlive a kill too.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Budget:
         self._reserved = Spending()
         self._seconds_before = 0.0
         self._started: float | None = None
+        self._note: Note | None = None
         self._waiting: list[asyncio.Future[None]] = []
         self._lock = threading.Lock()
 
@@ -114,6 +117,23 @@ class Budget:
         self._seconds_before += float(spent["seconds"])
         return self
 
+    def keep(self, path: Path) -> None:
+        """From now on note at `path` what is spent and what calls in flight may cost at most, until `let_go`.
+
+        A killed process leaves its note behind: where it says more than this budget knows of, that counts as spent.
+        """
+        with self._lock:
+            self._spent = Spending(*map(max, (self._spent.calls, self._spent.tokens, self._spent.usd), noted(path)))
+            self._note = Note(path)
+            self._write()
+
+    def let_go(self, recorded: int) -> None:
+        """Write no more notes. The file stays where more calls were spent than are `recorded` somewhere."""
+        with self._lock:
+            if self._note is not None:
+                self._note.close(keep=self._spent.calls > recorded)
+                self._note = None
+
     async def reserve(self, most: Spending) -> str:
         """Set `most` aside. Returns "" when granted, else why not. Each grant must be followed by one `settle`."""
         while True:
@@ -125,6 +145,7 @@ class Budget:
                     return f"budget of {limit} {getattr(self, limit):g} is spent"
                 if not self._short(self._spent + self._reserved, most):
                     self._reserved += most
+                    self._write()
                     return ""
                 turn = asyncio.get_running_loop().create_future()
                 self._waiting.append(turn)
@@ -135,11 +156,17 @@ class Budget:
         with self._lock:
             self._reserved -= most
             self._spent += actual
+            self._write()
             waiting, self._waiting = self._waiting, []
         for turn in waiting:
             loop = turn.get_loop()
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_wake, turn)
+
+    def _write(self) -> None:
+        if self._note is not None:
+            most = self._spent + self._reserved
+            self._note.write(most.calls, most.tokens, most.usd)
 
     def _short(self, base: Spending, more: Spending) -> str:
         """The first limit under which `base + more` does not fit."""

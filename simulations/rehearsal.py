@@ -28,6 +28,8 @@ from .progress import Progress, Silent
 from .shared import Shared
 from .tables import KIND
 
+NOTE = "spending"
+"""The file of a run's folder that says what calls in flight may cost; it is there while they are made, and after a kill."""
 PLUMBING = "plumbing-grade model: results show the machinery, not people"
 LOST = ("transport", "timeout")
 FEW = 3
@@ -82,7 +84,8 @@ async def simulate(
         ) as run:
             if door is not None:
                 door.record_in(run.calls)
-            await _carry_out(run, prepared, door, prompts, progress, population)
+            async with _noted(door, run, shared):
+                await _carry_out(run, prepared, door, prompts, progress, population)
     return path
 
 
@@ -114,7 +117,7 @@ async def resume(
         given = {"budget": budget, "concurrency": concurrency, "base_url": base_url}
         changes = {name: value for name, value in given.items() if value is not None} | _continued(run, pages)
         config = checked({**run.manifest.config, **changes})
-        async with _door(config, api_key=api_key, run=run, shared=shared) as door:
+        async with _door(config, api_key=api_key, run=run, shared=shared) as door, _noted(door, run, shared):
             prompts = prompts_of(config, mode_of(config, door))
             prepared = await _ready(config, shared)
             _same(run, _hashes(prepared, prompts, population))
@@ -193,8 +196,8 @@ async def _door(
         yield None
         return
     common = None if shared is None else shared.budget
-    budget = common or (Budget.parse(config.budget) if config.budget else None)
-    if budget is not None and budget is not common and run is not None:
+    budget = common or Budget.parse(config.budget)  # without limits too: it knows what calls in flight may cost
+    if budget is not common and run is not None:
         spent = run.calls.totals()
         tokens = spent.prompt_tokens + spent.completion_tokens
         before = {"calls": spent.attempts, "tokens": tokens, "usd": spent.cost, "seconds": spent.seconds}
@@ -213,6 +216,21 @@ async def _door(
         yield door
     finally:
         await door.close()
+
+
+@asynccontextmanager
+async def _noted(door: Door | None, run: Run, shared: Shared | None) -> AsyncIterator[None]:
+    """While calls are made, a note in the run's folder says what those in flight may cost, so that they count after a
+    kill; a budget that is shared has its note elsewhere."""
+    budget = None if door is None or (shared is not None and shared.budget) else door.line.budget
+    if budget is None:
+        yield
+        return
+    budget.keep(run.path / NOTE)
+    try:
+        yield
+    finally:
+        budget.let_go(run.calls.totals().attempts)
 
 
 def _hashes(prepared: Prepared, prompts: Mapping[str, Prompt], population: type[Population]) -> dict[str, str]:

@@ -19,11 +19,11 @@ from typing import Any
 from ...llm import Budget
 from ...llm.errors import BudgetError
 from ...runs import DiskFull, Event, Manifest, Run, RunError, check_vacant, is_run, new_run_path, redact
-from ...runs.calls import PAUSE
+from ...runs.calls import PAUSE, CallTotals
 from ..outcome.numbers import show
 from ..progress import Progress, Silent
+from ..rehearsal import NOTE, simulate
 from ..rehearsal import resume as resume_cell
-from ..rehearsal import simulate
 from ..shared import Shared
 from .checks import check, ours
 from .crew import Crew
@@ -64,7 +64,7 @@ async def sweep(
         now = {key: grid.settings[key] for key in CELL_VOLATILE if key in grid.settings}
         return await resume(path, progress=progress, api_key=api_key, budget=grid.budget or None, jobs=jobs, **now)
     check_vacant(path)
-    shared = Shared(Budget.parse(grid.budget) if grid.budget else None)
+    shared = Shared(Budget.parse(grid.budget))
     checked = await check(grid, shared, progress, api_key=api_key)
     with Run.create(
         path, kind=KIND, name=grid.name, config=config, seed=grid.cells[0].seed, hashes=checked.hashes
@@ -157,22 +157,31 @@ def _unchanged(run: Run, now: Mapping[str, str]) -> None:
             )
 
 
-def _budget(run: Run, grid: Grid) -> Budget | None:
+def _budget(run: Run, grid: Grid) -> Budget:
     """The sweep's budget, with all that was spent so far counted: by every cell, and by asking the models beforehand."""
-    if not grid.budget:
-        return None
-    totals, spans = [run.calls.totals()], _spans(run)
-    for cell in grid.cells:
-        with suppress(RunError), Run.open(run.path / cell.path) as opened:
-            totals.append(opened.calls.totals())
-            spans += _spans(opened)
+    budget = Budget.parse(grid.budget)
+    totals, spans = _totals(run, grid.cells), []
+    if budget.seconds is not None:
+        spans = _spans(run)
+        for cell in grid.cells:
+            with suppress(RunError), Run.open(run.path / cell.path) as opened:
+                spans += _spans(opened)
     spent = {
         "calls": sum(each.attempts for each in totals),
         "tokens": sum(each.prompt_tokens + each.completion_tokens for each in totals),
         "usd": sum(each.cost for each in totals),
         "seconds": at_work(spans),
     }
-    return Budget.parse(grid.budget).resume({"spent": spent})
+    return budget.resume({"spent": spent})
+
+
+def _totals(run: Run, cells: Iterable[Cell]) -> list[CallTotals]:
+    """What the calls took of the sweep itself, and of each cell that is there."""
+    totals = [run.calls.totals()]
+    for cell in cells:
+        with suppress(RunError), Run.open(run.path / cell.path) as opened:
+            totals.append(opened.calls.totals())
+    return totals
 
 
 def _spans(run: Run) -> list[tuple[float, float]]:
@@ -230,6 +239,8 @@ class _Round:
     async def go(self) -> None:
         """Rehearse, and leave the sweep in a state that says what happened."""
         self.run.set_status("running")
+        assert self.shared.budget is not None
+        self.shared.budget.keep(self.run.path / NOTE)
         self.progress.stage("sweeping", sum(map(_pages, self.all)))
         self.progress.advance(sum(map(_pages, self.all)) - sum(map(_pages, self.left)))
         workers = [asyncio.create_task(self._work()) for _ in range(self.jobs)]
@@ -245,6 +256,7 @@ class _Round:
         finally:
             if self.crew is not None:
                 await self.crew.close()
+            self.shared.budget.let_go(sum(each.attempts for each in _totals(self.run, self.all)))
         self._log(everything=True)
         self.run.write_tables()
         self._leave()

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from fake_llm import FakeLLM
 from recloop.llm import BudgetError
+from recloop.llm.budget_note import noted
 from recloop.runs import Run
 from recloop.runs.calls import CallTotals
 from recloop.simulations import SimulateConfig, resume, simulate
@@ -154,10 +155,12 @@ asyncio.run(simulate(SimulateConfig.model_validate_json(sys.argv[1]), out=Path(s
 """
 
 
-def test_after_kill_9_only_the_calls_in_flight_are_missing_from_the_account(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["", "calls=1000"])
+def test_after_kill_9_no_call_is_missing_from_the_account(tmp_path: Path, first: str) -> None:
+    """The recording lacks what was in flight; the note beside it does not."""
     path = tmp_path / "run"
     with FakeLLM(errors="500=0.2", latency="uniform:20:120", script=STAY, process=True) as server:
-        config = crowd(tmp_path, server, concurrency=16)
+        config = crowd(tmp_path, server, concurrency=16, budget=first)
         child = subprocess.Popen([sys.executable, "-c", REHEARSE, config.model_dump_json(), str(path)])
         while server.stats()["requests"] < 120:
             time.sleep(0.005)
@@ -165,7 +168,39 @@ def test_after_kill_9_only_the_calls_in_flight_are_missing_from_the_account(tmp_
         child.wait(30)
         recorded, seen = account(path).attempts, at_server(server)
         # A call in flight may have had up to three tries before the one that was cut.
-        assert recorded <= seen <= recorded + 16 * 4
-        go_on(path, f"calls={recorded + 60}")
-        stops_at_a_page(path, "calls")
-        assert at_server(server) == seen + 60
+        assert recorded < seen <= recorded + 16 * 4
+        for limit in (seen + 60, seen + 100):
+            go_on(path, f"calls={limit}")
+            stops_at_a_page(path, "calls")
+            assert limit - 16 <= at_server(server) <= limit, "a call may have been killed on its way out"
+        go_on(path, "calls=9999")
+        assert status(path)[0] == "finished"
+
+
+def test_after_kill_9_tokens_and_dollars_in_flight_count_as_the_most_they_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with FakeLLM(latency="uniform:20:120", script=STAY, process=True) as server:
+        config = crowd(tmp_path, server, concurrency=16, model="openai/gpt-4o-mini", budget="tokens=1e6,usd=1")
+        child = subprocess.Popen([sys.executable, "-c", REHEARSE, config.model_dump_json(), str(path)])
+        while server.stats()["requests"] < 60:
+            time.sleep(0.005)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait(30)
+        at_server(server)
+        stats, (calls, tokens, usd) = server.stats(), noted(path / "spending")
+        assert calls - 16 <= stats["requests"] + stats["cancelled"] <= calls
+        recorded = account(path)
+        assert tokens > recorded.prompt_tokens + recorded.completion_tokens
+        assert usd > recorded.cost
+        seen = stats["prompt_tokens"] + stats["completion_tokens"]
+        assert seen <= tokens
+        go_on(path, f"tokens={tokens}")
+        stats = server.stats()
+        assert stats["prompt_tokens"] + stats["completion_tokens"] == seen, "not one more: all of it may be spent"
+
+
+def test_an_orderly_end_leaves_no_note(fake_llm: Callable[..., FakeLLM], tmp_path: Path) -> None:
+    server = fake_llm(errors=FAULTS, retry_after=0.01, script=STAY)
+    path = rehearse(crowd(tmp_path, server, budget="calls=100"), tmp_path / "run")
+    assert status(path)[0] == "paused"
+    assert not (path / "spending").exists()

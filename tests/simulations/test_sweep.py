@@ -366,6 +366,30 @@ def _wait_for(true: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
+ASK = CHILD.replace("jobs=int", "api_key='x', jobs=int")
+
+
+def test_a_killed_sweep_counts_the_calls_that_were_in_flight(tmp_path: Path) -> None:
+    with FakeLLM(latency="uniform:30:90", process=True) as server:
+        data = write_ratings(tmp_path / "ratings.csv")
+        asked = tmp_path / "grid.toml"
+        text = TOML.format(data=data).replace('"scripted"', f'"openai/fake"\nbase_url = "{server.base_url}"')
+        asked.write_text(text.replace("pages = 40", "pages = 2"), encoding="utf-8")
+        path = tmp_path / "killed"
+        child = subprocess.Popen([sys.executable, "-c", ASK, str(asked), str(path), "2"])
+        _wait_for(lambda: server.stats()["requests"] > 60)
+        child.kill()
+        child.wait()
+        _wait_for(lambda: not server.stats()["in_flight"])
+        stats = server.stats()
+        seen = stats["requests"] + stats["cancelled"]
+        assert stats["cancelled"], "some were in flight"
+        resumed(path, budget=f"calls={seen + 30}")
+        stats = server.stats()
+        assert seen < stats["requests"] + stats["cancelled"] <= seen + 30
+        assert status(path)[1].startswith("budget of calls")
+
+
 def test_cells_side_by_side_give_the_same_sweep(tmp_path: Path, fake_llm: Callable[..., FakeLLM]) -> None:
     server = fake_llm(latency="uniform:1:30")
     asked = grid(
