@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .action_sets import ACTION_SETS, FILMS, SHOP, ActionSet, ActionSpec, Effect, action_set
@@ -136,6 +136,7 @@ class Decision(Record):
     source: str = "model"
 
 
+@lru_cache(maxsize=64)
 def liked_from(scale: RatingScale) -> float:
     """The lowest rating that counts as a like: the top fifth of the scale's levels, at least one (Agent4Rec: 5 of 1..5)."""
     levels = scale.levels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,7 +70,7 @@ class GenerateAsker:
         at = Place(user.user, slate.page, node)
         keys = _keys(slate)
         room = SENTENCE_TOKENS * (len(keys) + 3)
-        outcome = await self._ask(self._page_messages(user, slate, recalled), self._form(slate), at, room)
+        outcome = await self._ask(self._page_messages(user, slate, recalled, keys), self._form(keys), at, room)
         if not outcome.ok or outcome.value is None:
             return Reaction(failures=(failure(outcome, at),), call=outcome.key)
         answer = outcome.value
@@ -146,8 +147,10 @@ class GenerateAsker:
             return Said(failures=(failure(outcome, at),), call=outcome.key)
         return Said(one_line(outcome.value.reason), float(outcome.value.satisfaction), call=outcome.key)
 
-    def _page_messages(self, user: Persona, slate: Slate, recalled: list[str]) -> list[Message]:
-        world, keys = self.world, _keys(slate)
+    def _page_messages(
+        self, user: Persona, slate: Slate, recalled: list[str], keys: Mapping[str, str]
+    ) -> list[Message]:
+        world = self.world
         fields: dict[str, Any] = {
             "service": world.service,
             "traits": persona_text(user),
@@ -163,10 +166,10 @@ class GenerateAsker:
             return self.prompts["page"].render(**fields, fatigue=self._tired(user, slate.page))
         return self.prompts["react"].render(**fields)
 
-    def _form(self, slate: Slate) -> PageForm:
+    def _form(self, keys: Mapping[str, str]) -> PageForm:
         actions = self.world.actions
         return PageForm(
-            keys=tuple(_keys(slate)),
+            keys=tuple(keys),
             actions=actions.names,
             rating_actions=tuple(name for name in actions.names if actions[name].wants_rating),
             scale=self.world.rated,
@@ -184,7 +187,12 @@ def _keys(slate: Slate) -> dict[str, str]:
 
 def _tastes(user: Persona) -> str:
     """Taste sentences can quote titles, so they are data too."""
-    return _listed([one_line(taste) for taste in user.tastes] or ["No particular tastes are known."], "tastes")
+    return _tastes_listed(user.tastes)
+
+
+@lru_cache(maxsize=4096)
+def _tastes_listed(tastes: tuple[str, ...]) -> str:
+    return _listed([one_line(taste) for taste in tastes] or ["No particular tastes are known."], "tastes")
 
 
 def _memories(texts: list[str]) -> str:

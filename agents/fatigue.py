@@ -6,6 +6,8 @@ The exit page of an agent that is told how tired it is mostly repeats the tellin
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
@@ -34,7 +36,12 @@ def fatigue(
 
 def fatigue_at(page: int, activity: int, config: FatigueConfig = DEFAULT) -> float:
     """Fatigue at the end of page `page` (counted from 0, so page + 1 pages have been seen)."""
-    return float(fatigue(page + 1, activity, config))
+    return _after(page + 1, activity, config.half_life, config.strength)
+
+
+@lru_cache(maxsize=4096)
+def _after(seen: int, activity: int, half_life: tuple[float, float, float], strength: float) -> float:
+    return float(fatigue(seen, activity, FatigueConfig(half_life=half_life, strength=strength)))
 
 
 _TEXTS: tuple[tuple[float, str], ...] = (

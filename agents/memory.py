@@ -15,7 +15,7 @@ computed again from the text (and cached).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
@@ -138,7 +138,12 @@ class Memory:
         order = sorted(range(len(pool)), key=lambda i: (-round(score[i], 9), -pool[i].id))[:wanted]
         if touch:
             seen = {pool[i].id for i in order}
-            self._records = [replace(r, accessed=max(page, r.accessed)) if r.id in seen else r for r in self._records]
+            self._records = [
+                MemoryRecord(r.id, r.kind, r.text, r.importance, r.created, page)
+                if r.accessed < page and r.id in seen
+                else r
+                for r in self._records
+            ]
         return [Recalled(pool[i], score[i], recency[i], importance[i], relevance[i]) for i in order]
 
     def reflection_due(self) -> bool:

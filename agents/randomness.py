@@ -19,9 +19,8 @@ FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 Keys: TypeAlias = npt.NDArray[np.uint64]
 Part: TypeAlias = "int | str | npt.NDArray[Any]"
 
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
+_G, _M1, _M2, _64 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, (1 << 64) - 1
+_GAMMA, _MIX_1, _MIX_2 = np.uint64(_G), np.uint64(_M1), np.uint64(_M2)
 
 
 @lru_cache(maxsize=1 << 17)
@@ -65,8 +64,19 @@ def uniforms(seed: int, *parts: Part) -> FloatArray:
 
 
 def uniform(seed: int, *parts: int | str) -> float:
-    """One draw in [0, 1): the same number that `uniforms` gives at this address."""
-    return float(uniforms(seed, *parts))
+    """One draw in [0, 1): the same number that `uniforms` gives at this address.
+
+    In Python's integers, as `bits` does it in numpy's: for one address that takes a fifth of the time.
+    """
+    state = (int(seed) + _G) & _64
+    for part in (0, *parts):
+        z = state ^ (((key(part) if isinstance(part, str) else int(part)) * _G + _M1) & _64)
+        z = ((z ^ (z >> 30)) * _M1) & _64
+        z = ((z ^ (z >> 27)) * _M2) & _64
+        state = ((z ^ (z >> 31)) + _G) & _64
+    z = ((state ^ (state >> 30)) * _M1) & _64
+    z = ((z ^ (z >> 27)) * _M2) & _64
+    return ((z ^ (z >> 31)) >> 11) * 2.0**-53
 
 
 def normals(seed: int, *parts: Part) -> FloatArray:

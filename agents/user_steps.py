@@ -6,9 +6,9 @@ stream or reads a clock: chance comes from (seed, user, page), time is the page 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from .actions import Action, Decision, Slate
 from .ask import Asker, Reaction, World, lost
@@ -16,6 +16,8 @@ from .fatigue import fatigue_at
 from .memory import Memory
 from .personas import Persona
 from .satisfaction import next_satisfaction
+
+T = TypeVar("T")
 
 GIVE_UP_AFTER = 3
 """Pages in a row without a usable answer after which a user is taken out, so that a broken model does not browse for ever."""
@@ -31,15 +33,43 @@ class UserContext:
     persona: Persona
     world: World
     asker: Asker
+    _read: dict[str, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What steps have read out of the state, by name, beside what they read it from: the next step need not read it again."""
 
 
 def _memory(state: Mapping[str, Any], context: UserContext) -> Memory:
-    return Memory.from_json(state.get("memory") or {}, embed=context.world.embed)
+    """The memory, for this step alone: it may change it. `_kept` puts it back."""
+    source, memory = context._read.pop("memory", (None, None))
+    given = state.get("memory") or {}
+    return memory if memory is not None and source is given else Memory.from_json(given, embed=context.world.embed)
+
+
+def _kept(memory: Memory, context: UserContext) -> dict[str, Any]:
+    """What of a memory goes into the state."""
+    said = memory.json()
+    context._read["memory"] = said, memory
+    return said
+
+
+def _once(name: str, source: Any, context: UserContext, read: Callable[[Any], T]) -> T:
+    """`read(source)`, which is never changed, unless an earlier step has read the very same."""
+    known = context._read.get(name)
+    if known is None or known[0] is not source:
+        known = context._read[name] = source, read(source)
+    return known[1]
+
+
+def _slate(state: Mapping[str, Any], context: UserContext) -> Slate:
+    return _once("slate", state["slate"], context, Slate.from_json)
+
+
+def _actions(record: Mapping[str, Any], context: UserContext) -> tuple[Action, ...]:
+    return _once("actions", record["actions"], context, lambda rows: tuple(Action.from_json(a) for a in rows))
 
 
 async def observe(state: Mapping[str, Any], context: UserContext) -> dict[str, Any]:
     """See the slate and recall what bears on it."""
-    memory, slate = _memory(state, context), Slate.from_json(state["slate"])
+    memory, slate = _memory(state, context), _slate(state, context)
     recalled = memory.retrieve(RECALL_PAGES, page=slate.page)
     record = {
         "exposures": [e.json() for e in slate.exposures],
@@ -48,12 +78,12 @@ async def observe(state: Mapping[str, Any], context: UserContext) -> dict[str, A
         "memories": [],
         "failures": [],
     }
-    return {"memory": memory.json(), "record": record}
+    return {"memory": _kept(memory, context), "record": record}
 
 
 async def react(state: Mapping[str, Any], context: UserContext) -> dict[str, Any]:
     """Choose an action for every exposed item (Agent4Rec section 3.3)."""
-    slate, record = Slate.from_json(state["slate"]), dict(state["record"])
+    slate, record = _slate(state, context), dict(state["record"])
     recalled = [r["text"] for r in record["recalled"]]
     reaction = await context.asker.react(context.persona, slate, recalled, dict(state))
     record |= {
@@ -71,10 +101,10 @@ async def react(state: Mapping[str, Any], context: UserContext) -> dict[str, Any
     }
 
 
-def _reaction(record: Mapping[str, Any]) -> Reaction:
+def _reaction(record: Mapping[str, Any], context: UserContext) -> Reaction:
     decided = record.get("decided")
     return Reaction(
-        actions=tuple(Action.from_json(a) for a in record["actions"]),
+        actions=_actions(record, context),
         feeling=record.get("feeling", ""),
         decision=None if decided is None else Decision.from_json(decided),
         call=record.get("asked", ""),
@@ -85,20 +115,20 @@ async def remember(state: Mapping[str, Any], context: UserContext) -> dict[str, 
     """Write the page into factual memory: what was shown, what was done, how it was rated."""
     world, record, page = context.world, dict(state["record"]), state["page"]
     memory, written = _memory(state, context), list(record["memories"])
-    actions = [Action.from_json(a) for a in record["actions"]]
+    actions = _actions(record, context)
     if actions:
         text = page_memory(page, actions, world)
         importance = page_importance(actions, context)
         memory.write("factual", text, page=page, importance=importance)
         written.append({"kind": "factual", "text": text, "importance": importance, "call": record.get("asked", "")})
     record["memories"] = written
-    return {"memory": memory.json(), "record": record}
+    return {"memory": _kept(memory, context), "record": record}
 
 
 async def reflect(state: Mapping[str, Any], context: UserContext) -> dict[str, Any]:
     """When enough has gathered, turn it into one sentence of feeling (emotional memory) and update satisfaction."""
     record, page = dict(state["record"]), state["page"]
-    memory, reaction = _memory(state, context), _reaction(state["record"])
+    memory, reaction = _memory(state, context), _reaction(state["record"], context)
     satisfaction = next_satisfaction(state["satisfaction"], reaction.actions, context.world, context.persona)
     if reaction.actions and memory.reflection_due():
         recalled = _on_mind(memory, record, page)
@@ -117,7 +147,7 @@ async def reflect(state: Mapping[str, Any], context: UserContext) -> dict[str, A
         if said is not None:
             record["failures"] = record["failures"] + [f.json() for f in said.failures]
         memory.reflected()
-    return {"memory": memory.json(), "record": record, "satisfaction": satisfaction}
+    return {"memory": _kept(memory, context), "record": record, "satisfaction": satisfaction}
 
 
 async def decide(state: Mapping[str, Any], context: UserContext) -> dict[str, Any]:
@@ -127,11 +157,12 @@ async def decide(state: Mapping[str, Any], context: UserContext) -> dict[str, An
     without any is taken out.
     """
     record, page = dict(state["record"]), state["page"]
-    memory, reaction = _memory(state, context), _reaction(state["record"])
+    memory, reaction = _memory(state, context), _reaction(state["record"], context)
     if reaction.actions and not lost(record):
         recalled = [] if reaction.decision else _on_mind(memory, record, page)
-        slate = Slate.from_json(state["slate"])
-        decision, failures = await context.asker.decide(context.persona, slate, recalled, dict(state), reaction)
+        decision, failures = await context.asker.decide(
+            context.persona, _slate(state, context), recalled, dict(state), reaction
+        )
         record["failures"] = record["failures"] + [f.json() for f in failures]
     else:
         gone = state["bad_pages"] >= GIVE_UP_AFTER
@@ -154,7 +185,8 @@ async def decide(state: Mapping[str, Any], context: UserContext) -> dict[str, An
         ]
     record["decision"] = decision.json()
     record.pop("decided", None)
-    return {"memory": memory.json(), "record": record, "satisfaction": satisfaction, "left": not decision.next}
+    changed = {"satisfaction": satisfaction, "left": not decision.next}
+    return {"memory": _kept(memory, context), "record": record, **changed}
 
 
 def _on_mind(memory: Memory, record: Mapping[str, Any], page: int) -> list[str]:
@@ -174,7 +206,7 @@ async def whole_page(state: Mapping[str, Any], context: UserContext) -> dict[str
     return changes
 
 
-def page_memory(page: int, actions: list[Action], world: World) -> str:
+def page_memory(page: int, actions: Sequence[Action], world: World) -> str:
     """One factual record of a page, in the words of the catalogue."""
     done = [a for a in actions if world.actions[a.action].positive]
     passed = [a for a in actions if not world.actions[a.action].positive]
@@ -184,7 +216,7 @@ def page_memory(page: int, actions: list[Action], world: World) -> str:
     return text + ("; passed over " + "; ".join(name(a.item) for a in passed) if passed else "") + "."
 
 
-def page_importance(actions: list[Action], context: UserContext) -> int:
+def page_importance(actions: Sequence[Action], context: UserContext) -> int:
     """1 to 10: a page matters more the further its ratings lie from what this user usually gives, and if nothing suited."""
     scale, mean = context.world.scale, context.persona.mean_rating
     ratings = [a.rating for a in actions if a.rating is not None]

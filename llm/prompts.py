@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -112,9 +113,20 @@ class Prompt:
             raise PromptError(f"prompt {self.name!r} is missing {_braced(missing)}")
         texts = {name: str(value) for name, value in values.items()}
         return [
-            Message(role="system" if role == "system" else "user", content=FIELD.sub(lambda m: texts[m[1]], template))
-            for role, template in self.sections
+            Message(
+                role="system" if role == "system" else "user",
+                content="".join([texts[part] if is_field else part for is_field, part in parts]),
+            )
+            for role, parts in self._pieces
         ]
+
+    @cached_property
+    def _pieces(self) -> tuple[tuple[str, tuple[tuple[bool, str], ...]], ...]:
+        """The sections, cut into what stands there and names of fields."""
+        return tuple(
+            (role, tuple((place % 2 == 1, part) for place, part in enumerate(FIELD.split(template))))
+            for role, template in self.sections
+        )
 
 
 def _text(file: Readable) -> str:

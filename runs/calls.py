@@ -6,7 +6,7 @@ import hashlib
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -158,6 +158,12 @@ class Cassette:
         """
         for row in self._rows({"agent": agent, "page": page, "status": status}, order):
             yield self._record(row, whole)
+
+    def facts(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """These fields of every call, by key: any but what was asked and answered, so that nothing is unpacked."""
+        at = [_FIELDS.index(name) for name in names]
+        for row in self._rows({}, "key"):
+            yield {name: row[place] for name, place in zip(names, at, strict=True)}
 
     def contents(self) -> Iterator[bytes]:
         """`content_of` of every call, by key; stored texts are put in as they stand, without being read."""

@@ -6,7 +6,6 @@ A channel's value is stored once per content (`blobs`), so a state of which litt
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import CorruptRun
-from .jsonform import PACK_FROM, content_hash, damaged, deflate, loads
+from .jsonform import damaged, deflate, dumps, loads
 from .log import LogFile
 
 
@@ -43,9 +42,13 @@ class Row:
     chained: bool = False
 
 
+SQUEEZE_FROM = 512
+"""Bytes from which squeezing pays: below, it takes as long as everything else about a value and saves a third of it."""
+
+
 def squeeze(data: bytes) -> bytes:
     """Bytes in their stored form: a mark, then the bytes plain or by zlib."""
-    if len(data) >= PACK_FROM and len(small := deflate(data)) < len(data):
+    if len(data) >= SQUEEZE_FROM and len(small := deflate(data)) < len(data):
         return b"z" + small
     return b"=" + data
 
@@ -61,12 +64,15 @@ def unsqueeze(data: bytes, file: Path) -> bytes:
 
 
 def store(
-    db: sqlite3.Connection, barrier: int, rows: Iterable[Row], writes: Iterable[tuple[tuple[str, str, str], Write]]
+    log: LogFile,
+    db: sqlite3.Connection,
+    barrier: int,
+    rows: Iterable[Row],
+    writes: Iterable[tuple[tuple[str, str, str], Write]],
 ) -> None:
     """Write checkpoints and waiting writes, as a part of the caller's transaction."""
     for row in rows:
-        channels = {name: _blob(db, value) for name, value in row.channels.items()}
-        refs = json.dumps(channels, separators=(",", ":"))
+        refs = dumps({name: log.value_id(value, squeeze) for name, value in row.channels.items()})
         place = (row.thread, row.ns, row.id, row.parent, barrier, row.chained)
         db.execute(
             "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -128,16 +134,6 @@ def final_channels(log: LogFile, leave_out: frozenset[str]) -> Iterator[tuple[st
             if not n.startswith(("__", "branch:")) and n not in leave_out
         }
         yield thread, {name: hashlib.sha256(_body(log, ref)).hexdigest() for name, ref in sorted(refs.items())}
-
-
-def _blob(db: sqlite3.Connection, value: bytes) -> int:
-    name = content_hash(value)
-    found = db.execute("SELECT id FROM blobs WHERE hash = ?", (name,)).fetchone()
-    if found:
-        return found[0]
-    number = db.execute("INSERT INTO blobs(hash, body) VALUES (?, ?)", (name, squeeze(value))).lastrowid
-    assert number is not None
-    return number
 
 
 def _row(log: LogFile, found: tuple) -> Row:

@@ -24,7 +24,9 @@ _READ_ONLY_DISK = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 CHUNK = 512
 """Rows read at a time by streaming readers: a reader never holds the file, or the rows, longer than that."""
 KNOWN_TEXTS = 20_000
-"""Ids of stored texts kept in memory, so that a repeated text costs no look-up."""
+"""Ids of stored texts, and of short channel values, kept in memory, so that a repeated one costs no look-up."""
+SHORT = 64
+"""Bytes of a channel value that is short: a number, a flag, a user's id."""
 
 SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -64,6 +66,7 @@ class LogFile:
         self.writable = write
         self.lock = threading.RLock()
         self._texts: dict[bytes, int] = {}
+        self._values: dict[bytes, int] = {}
         if write and self.path.is_symlink():
             raise RunError(
                 f"{self.path} is a symbolic link; a run is not written through one",
@@ -148,6 +151,7 @@ class LogFile:
                 self.db.execute("COMMIT")
             except BaseException:
                 self._texts.clear()  # ids given out in this transaction are void
+                self._values.clear()
                 if self.db.in_transaction:
                     self.db.execute("ROLLBACK")
                 raise
@@ -175,6 +179,20 @@ class LogFile:
         if len(self._texts) >= KNOWN_TEXTS:
             self._texts.pop(next(iter(self._texts)))
         self._texts[name] = number
+        return number
+
+    def value_id(self, value: bytes, body: Callable[[bytes], bytes]) -> int:
+        """The id of a channel's value in the store of values, put there if it is new (inside a transaction)."""
+        if (known := self._values.get(value)) is not None:
+            return known
+        name = content_hash(value)
+        found = self.db.execute("SELECT id FROM blobs WHERE hash = ?", (name,)).fetchone()
+        insert = "INSERT INTO blobs(hash, body) VALUES (?, ?)"
+        number = found[0] if found else self.db.execute(insert, (name, body(value))).lastrowid or 0
+        if len(value) < SHORT:
+            if len(self._values) >= KNOWN_TEXTS:
+                self._values.pop(next(iter(self._values)))
+            self._values[value] = number
         return number
 
     def close(self) -> None:

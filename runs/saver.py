@@ -244,7 +244,7 @@ class LogSaver(BaseCheckpointSaver[int]):
                 if place in ids or place[2] not in self._buffer.rows.get(place[:2], ())
                 for write in writes.values()
             ]
-            checkpoints.store(db, barrier, rows, writes)
+            checkpoints.store(self._log, db, barrier, rows, writes)
 
     def settled(self) -> None:
         """The commit has succeeded: nothing is waiting any more."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import RunError
 from .jsonform import damaged, dumps
 from .manifest import disk_full
-from .records import CallRecord, Event
+from .records import Event
 
 if TYPE_CHECKING:
     import pyarrow
@@ -247,13 +247,7 @@ def _rows(run: Run, specs: Mapping[str, TableSpec]) -> Iterator[tuple[TableSpec,
                 raise damaged(run.log.path, f"table {spec.name!r} of event {event.seq}: {error!r}") from error
             yield from ((spec, row) for row in rows)
     if _CALLS.name in specs:
-        names = [column.name for column in _CALLS.columns]
-        for call in run.calls.all(order="key", whole=False):
-            yield _CALLS, _call_row(call, names)
-
-
-def _call_row(call: CallRecord, names: list[str]) -> dict[str, Any]:
-    return {name: getattr(call, name) for name in names}
+        yield from ((_CALLS, row) for row in run.calls.facts([column.name for column in _CALLS.columns]))
 
 
 def _through(run: Run) -> str:

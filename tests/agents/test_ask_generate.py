@@ -548,6 +548,6 @@ def assert_fenced(text: str) -> None:
 def test_a_page_of_any_size_shows_all_its_items() -> None:
     titles = {f"{'long id ' * 8}{i}": "T" * 500 for i in range(300)}
     asker = GenerateAsker(None, world(titles))  # type: ignore[arg-type]
-    text = asker._page_messages(person(), slate(items=list(titles)), [])[-1]["content"]
+    text = asker._page_messages(person(), slate(items=list(titles)), [], answer_keys(titles))[-1]["content"]
     assert text.count("\n[long id") == 300
     assert all(a < b for a, b in pairwise(sorted(text.index(f"{i}]") for i in range(300))))

@@ -44,6 +44,11 @@ def test_one_draw_and_many_draws_agree_at_the_same_address():
             assert many[i, page] == uniform(7, "watch", name, page, "x")
 
 
+@given(st.integers(-(2**70), 2**70), st.integers(-(2**70), 2**70), st.text())
+def test_one_draw_is_one_of_many_whatever_its_address(seed, number, text):
+    assert uniform(seed, number, text) == float(uniforms(seed, number, text))
+
+
 def test_draws_are_the_same_on_every_machine():
     # Written down once: a change of the mixer changes every recorded run.
     assert [round(uniform(1, "a", 2), 12), round(uniform(2, "a", 2), 12)] == [0.90572403335, 0.669098904049]

@@ -222,6 +222,24 @@ def test_two_equal_runs_with_graphs_have_one_digest_and_another_state_another(tm
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_a_value_of_a_failed_commit_is_not_taken_for_stored(path):
+    with Run.open(path, write=True) as run:
+        graph = counter(run.saver())
+        graph.invoke({"n": 3}, thread("a"))
+        state = graph.get_state(thread("a")).values
+
+        def cut_off():
+            with run.log.transaction() as db:
+                run.saver().flush(db, 0)
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            cut_off()
+        run.commit(0)
+    with Run.open(path) as reader:
+        assert counter(reader.saver()).get_state(thread("a")).values == state
+
+
 def test_a_state_kept_without_its_graph_is_one_the_graph_goes_on_from(tmp_path):
     digests = []
     for name, with_graph in (("a", True), ("b", False)):
