@@ -44,7 +44,7 @@ def problems(candidate: Candidate, context: Context, known: Iterable[Candidate] 
     if candidate.texts.keys() != context.components.keys():
         return [f"has texts for {_names(candidate.texts)}, but the task has {_names(context.components)}"]
     for name, component in context.components.items():
-        found += [f"{name}: {what}" for what in _contract(candidate.texts[name], component)]
+        found += [f"{name}: {what}" for what in contract(candidate.texts[name], component)]
     if found:
         return found
     others = [each for each in (context.seed_candidate, *known) if candidate.operator != "seed"]
@@ -67,7 +67,8 @@ def tokens(texts: Mapping[str, str]) -> int:
     return sum(-(-len(text.encode()) // BYTES_PER_TOKEN) for text in texts.values())
 
 
-def _contract(text: str, component: Component) -> Iterator[str]:
+def contract(text: str, component: Component) -> Iterator[str]:
+    """How one text breaks what its component promises: fields, length, no marks of its own."""
     if not text.strip():
         yield "is empty"
         return
