@@ -123,7 +123,9 @@ class Budget:
         A killed process leaves its note behind: where it says more than this budget knows of, that counts as spent.
         """
         with self._lock:
-            self._spent = Spending(*map(max, (self._spent.calls, self._spent.tokens, self._spent.usd), noted(path)))
+            calls, tokens, usd = noted(path)
+            known = self._spent
+            self._spent = Spending(max(known.calls, calls), max(known.tokens, tokens), max(known.usd, usd))
             self._note = Note(path)
             self._write()
 
