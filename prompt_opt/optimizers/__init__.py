@@ -18,6 +18,10 @@ OPTIMIZERS = {
     "racing": ".racing:Racing",
     "recprompt": ".recprompt:RecPrompt",
     "po4isr": ".po4isr:PO4ISR",
+    "mipro": "..programs.rivals:MIPROv2",
+    "gepa": "..programs.rivals:GEPA",
+    "copro": "..programs.rivals:COPRO",
+    "simba": "..programs.rivals:SIMBA",
 }
 """Name -> where its class lives. Imported when asked for: some bring heavy libraries."""
 

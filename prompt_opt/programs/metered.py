@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ...llm.types import Outcome, Place
 
@@ -17,47 +17,85 @@ class Stopped(BaseException):
     """The budget is spent. No `Exception`, so that no library takes it for a bad answer and goes on."""
 
 
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
+class Spent(NamedTuple):
+    """Tries and tokens."""
+
+    calls: int = 0
+    tokens: int = 0
+
+    def __add__(self, other: Spent) -> Spent:  # type: ignore[override]
+        return Spent(self.calls + other.calls, self.tokens + other.tokens)
+
+
 @dataclass
 class Meter:
     """What calls took, shared by several doors. A call is counted once by its key, whether it was made now or recorded
-    before, so the account of a resumed search is that of an unbroken one. `calls`, `tokens`: limits, None for none."""
+    before, so the account of a resumed search is that of an unbroken one.
+
+    `calls`, `tokens`: limits, None for none. `kept_cases`: of the tokens, those of so many task calls are kept back.
+    """
 
     calls: int | None = None
     tokens: int | None = None
-    seen: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Tries and tokens of each call, by its key."""
+    kept_cases: int = 0
     stopped: str = ""
     """Why no further call is made; empty while there is room."""
+    _seen: set[str] = field(default_factory=set)
+    _sums: dict[str, Spent] = field(default_factory=dict)
     _open: int = 0
+    _idle: asyncio.Event = field(default_factory=_set_event)
 
     @property
-    def spent(self) -> tuple[int, int]:
+    def spent(self) -> Spent:
         """Calls and tokens so far."""
-        return sum(tries for tries, _ in self.seen.values()), sum(tokens for _, tokens in self.seen.values())
+        return sum(self._sums.values(), Spent())
+
+    def of(self, role: str) -> Spent:
+        """What one role took."""
+        return self._sums.get(role, Spent())
+
+    def stop(self, why: str) -> None:
+        """No further call."""
+        self.stopped = self.stopped or why
+
+    async def quiet(self) -> None:
+        """Wait until no call is under way."""
+        await self._idle.wait()
 
     def enter(self) -> None:
         """Before a call. Raises `Stopped` where none is left."""
-        calls, tokens = self.spent
-        if not self.stopped and self.calls is not None and calls + self._open >= self.calls:
-            self.stopped = f"the search's {self.calls} calls are spent"
-        if not self.stopped and self.tokens is not None and tokens >= self.tokens:
-            self.stopped = f"the search's {self.tokens} tokens are spent"
+        spent, task = self.spent, self.of("task")
+        if self.calls is not None and spent.calls + self._open >= self.calls:
+            self.stop(f"the search's {self.calls} calls are spent")
+        kept = self.kept_cases * task.tokens / max(1, task.calls)
+        if self.tokens is not None and spent.tokens + kept >= self.tokens:
+            self.stop(f"the search's {self.tokens} tokens are spent")
         if self.stopped:
             raise Stopped(self.stopped)
         self._open += 1
+        self._idle.clear()
 
-    def leave(self, outcome: Outcome[Any] | None) -> None:
+    def leave(self, role: str, outcome: Outcome[Any] | None) -> None:
         """After a call. Raises `Stopped` where the budget held it back."""
         self._open -= 1
+        if not self._open:
+            self._idle.set()
         if outcome is None:
             return
         if outcome.status == "budget":
-            self.stopped = self.stopped or outcome.error or "the budget is spent"
+            self.stop(outcome.error or "the budget is spent")
             raise Stopped(self.stopped)
-        for key in outcome.keys:
-            self.seen.setdefault(key, (0, 0))
-        if outcome.keys:  # the last key stands for the call and its repair
-            self.seen[outcome.keys[-1]] = (max(outcome.attempts, 1), outcome.usage.total)
+        key = outcome.keys[-1] if outcome.keys else ""  # of a repaired answer: the last one stands for both
+        if key not in self._seen:
+            spent = Spent(max(outcome.attempts, len(outcome.keys), 1), outcome.usage.total)
+            self._seen.add(key)
+            self._sums[role] = self.of(role) + spent
 
 
 class Metered:
@@ -68,9 +106,13 @@ class Metered:
     """
 
     def __init__(
-        self, door: Door, meter: Meter | None = None, seen: Callable[[Outcome[Any]], object] | None = None
+        self,
+        door: Door,
+        meter: Meter | None = None,
+        role: str = "task",
+        seen: Callable[[Outcome[Any]], object] | None = None,
     ) -> None:
-        self.door, self.meter, self.seen = door, meter, seen
+        self.door, self.meter, self.role, self.seen = door, meter, role, seen
         self.loop = asyncio.get_running_loop()
 
     def __getattr__(self, name: str) -> Any:
@@ -105,7 +147,7 @@ class Metered:
             outcome = await getattr(self.door, name)(*arguments, **options)
         finally:
             if self.meter is not None:
-                self.meter.leave(outcome)
+                self.meter.leave(self.role, outcome)
         assert outcome is not None
         if self.seen is not None:
             self.seen(outcome)

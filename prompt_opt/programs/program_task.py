@@ -68,7 +68,9 @@ class ProgramTask:
         if not predictors:
             raise OptimizeError(f"{self.name} has no predictors, so there is nothing to search over")
         if not examples:
-            raise OptimizeError(f"{self.name} comes without examples\n  give a list of dspy.Example, or --data FILE.jsonl")
+            raise OptimizeError(
+                f"{self.name} comes without examples\n  give a list of dspy.Example, or --data FILE.jsonl"
+            )
         self.components: Mapping[str, Component] = {
             name: Component(predictor.signature.instructions, _purpose(name, predictor.signature))
             for name, predictor in predictors.items()
@@ -232,7 +234,9 @@ def open_program(
         raise OptimizeError(str(error)) from error
     program: Any = found if isinstance(found, dspy.Module) else found() if callable(found) else found
     if not isinstance(program, dspy.Module):
-        raise OptimizeError(f"{spec} is a {type(program).__name__}, not a dspy.Module\n  name a program, or what makes one")
+        raise OptimizeError(
+            f"{spec} is a {type(program).__name__}, not a dspy.Module\n  name a program, or what makes one"
+        )
 
     def of(name: str) -> Any:
         return getattr(program, name, None) or getattr(found, name, None) or names.get(name)
@@ -280,7 +284,9 @@ async def _call(program: Any, given: dict[str, Any]) -> Any:
 
     if hasattr(type(program), "aforward"):
         return await program.acall(**given)
-    return await cast("Any", dspy.asyncify(program))(**given)  # a program of sync code alone: in a thread, its calls come back here
+    return await cast("Any", dspy.asyncify(program))(
+        **given
+    )  # a program of sync code alone: in a thread, its calls come back here
 
 
 def _spent(status: Status, calls: Iterable[Outcome[Any]], value: Any, error: str) -> Outcome[Any]:

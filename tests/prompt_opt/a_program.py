@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -82,6 +83,8 @@ def write(request: ChatRequest) -> str:
     text = asked(request)
     new = [word for word in WORDS if word not in text][:1]
     said = "Pick the next film " + " ".join([word for word in WORDS if word in text] + new) + "."
+    if request.json_schema is not None:
+        return json.dumps({name: said for name in request.json_schema["properties"]})
     fields = re.findall(r"\[\[ ## (\w+) ## \]\]", str(request.messages[0]["content"]))
     outputs = [name for name in dict.fromkeys(fields) if name != "completed"]
     if not outputs:
