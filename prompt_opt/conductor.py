@@ -68,14 +68,19 @@ class Conductor:
 
     async def decide(self) -> dict[str, Any]:
         """Record the answers of the step under way, give them to the optimizer, and say what is to be done next."""
-        if not self._begun:
-            self._begun = True
-            self._follow(None)
-        elif self.current is not None:
+        if not self.begin() and self.current is not None:
             self._settle()
         if self.current is None:
             return {"step": self.n, "kind": "verdict", "parts": 0}
         return {"step": self.n, "kind": log.kind_of(self.current), "parts": self._parts()}
+
+    def begin(self) -> bool:
+        """Run the optimizer over the recorded answers to where the log ends; False where that has been done."""
+        if self._begun:
+            return False
+        self._begun = True
+        self._follow(None)
+        return True
 
     async def evaluate(self, part: int) -> None:
         """Ask about every unknown case of one candidate."""

@@ -39,6 +39,7 @@ class Judge(Conductor):
 
     async def verdict(self) -> None:
         """Open the test split (once), score seed and winner, commit the verdict."""
+        self.begin()  # after a kill within the verdict
         run, choice = self.run, self.choice
         assert choice is not None
         seed = self.context.seed_candidate

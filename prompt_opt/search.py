@@ -55,12 +55,13 @@ async def optimize(
     progress: Progress | None = None,
     config: Mapping[str, Any] | None = None,
     name: str = "optimize",
+    record: bool = True,
 ) -> Finished:
     """Search for a better prompt; where `out` holds this search already, go on with it.
 
     `model` answers the task's cases, `proposer` (the same by default) writes prompts. `budget` must be the one both doors
     were opened with. A spent budget ends the search, not the run: what the sealed test will take is kept back from the
-    beginning. A lost endpoint, a wanted approval and a cancelled task leave the run paused.
+    beginning. `record=False`: the doors answer from another run's cassette (a replay). A lost endpoint, a wanted approval and a cancelled task leave the run paused.
     Raises `OptimizeError` before any call for what cannot work.
     """
     progress, proposer = progress or Silent(), proposer or model
@@ -72,6 +73,9 @@ async def optimize(
         else {"task": task.name, "optimizer": optimizer.name, "sizes": sizes.model_dump()}
     )
     hashes = {"task": task.hash, "seed prompt": first.id}
+    setting = _Setting(
+        task, optimizer, model, proposer, seed, budget, splits, first, approve, approver, progress, record
+    )
     path = Path(out) if out is not None else new_run_path(name=name)
     if is_run(path):
         with Run.open(path, write=True) as run:
@@ -80,14 +84,26 @@ async def optimize(
                 return finished(run)
             run.calls.retry_failures = True
             run.set_status("running", "")
-            return await _go(
-                run, task, optimizer, model, proposer, seed, budget, splits, first, approve, approver, progress
-            )
+            return await _go(run, setting)
     notes = [PLUMBING] if model.abilities.plumbing_grade else []
     with Run.create(path, kind=KIND, name=name, config=asked, seed=seed, hashes=hashes, notes=notes) as run:
-        return await _go(
-            run, task, optimizer, model, proposer, seed, budget, splits, first, approve, approver, progress
-        )
+        return await _go(run, setting)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    task: Task
+    optimizer: Optimizer
+    model: Door
+    proposer: Door
+    seed: int
+    budget: Budget | None
+    splits: Splits
+    first: Candidate
+    approve: bool
+    approver: Approver | None
+    progress: Progress
+    record: bool
 
 
 def make_context(
@@ -118,49 +134,37 @@ def make_context(
     )
 
 
-async def _go(
-    run: Run,
-    task: Task,
-    optimizer: Optimizer,
-    model: Door,
-    proposer: Door,
-    seed: int,
-    budget: Budget | None,
-    splits: Splits,
-    first: Candidate,
-    approve: bool,
-    approver: Approver | None,
-    progress: Progress,
-) -> Finished:
-    for door in (model, proposer):
+async def _go(run: Run, this: _Setting) -> Finished:
+    for door in dict.fromkeys((this.model, this.proposer)) if this.record else ():
         door.record_in(run.calls)
-    account = Account(budget, 2 * len(splits.test))
+    account = Account(this.budget, 2 * len(this.splits.test))
     context = make_context(
-        task,
-        splits,
-        first,
-        seed,
-        can_write=not proposer.abilities.plumbing_grade,
-        proposer=proposer.name,
+        this.task,
+        this.splits,
+        this.first,
+        this.seed,
+        can_write=not this.proposer.abilities.plumbing_grade,
+        proposer=this.proposer.name,
         remaining=account.remaining,
     )
     if run.barrier < 0:
-        run.commit(0, [_task_event(task, splits), log.candidate_event(first, -1)], {"clock": {"step": 0}})
+        events = [_task_event(this.task, this.splits), log.candidate_event(this.first, -1)]
+        run.commit(0, events, {"clock": {"step": 0}})
     judge = Judge(
         run,
-        task,
+        this.task,
         context,
-        optimizer.search(context),
-        splits,
+        this.optimizer.search(context),
+        this.splits,
         account,
-        model=model,
-        proposer=proposer,
-        approve=approve,
-        progress=progress,
+        model=this.model,
+        proposer=this.proposer,
+        approve=this.approve,
+        progress=this.progress,
     )
     try:
-        progress.stage("searching", int(optimizer.forecast(context).get("task", 0)))
-        await _drive(run, judge, approver)
+        this.progress.stage("searching", int(this.optimizer.forecast(context).get("task", 0)))
+        await _drive(run, judge, this.approver)
         run.write_tables()
         run.set_status("finished", "")
     except (Waiting, EndpointLost, BudgetSpent) as stop:
