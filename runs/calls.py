@@ -21,6 +21,9 @@ _STORED, _ESCAPED = "\x01t:", "\x01s:"
 _REFERENCE = re.compile(rb'"\\u0001(?:t:(\d+)|s:((?:[^"\\]|\\.)*))"(?=[,\]}]|\Z)')
 """Both in canonical JSON, as values (a name is followed by a colon; inside a string, a backslash stands before)."""
 
+TEXTS_READ = 4096
+"""Stored texts kept in memory once they are read: some megabytes. Those of system prompts and personas come again and again."""
+
 PAUSE = 60.0
 """Seconds without any call that count as a pause of the run, not as work between its calls."""
 
@@ -62,7 +65,7 @@ class Cassette:
 
     def __init__(self, log: LogFile) -> None:
         self._log = log
-        self._expanded: dict[int, str] = {}
+        self._expanded: dict[int, bytes] = {}
         self._digest: tuple[Any, str] | None = None
         self.retry_failures = False
         """Where true, `get` does not return failures of the open page, so that they are asked for again."""
@@ -268,7 +271,7 @@ class Cassette:
     def _expand(self, packed: Packed) -> Any:
         text = unpack(packed, self._log.path)
         value = parse(text, self._log.path)
-        return self._filled(value) if "\\u0001" in text else value
+        return self._filled(value) if b"\\u0001" in text else value
 
     def _filled(self, value: Any) -> Any:
         if isinstance(value, str) and value.startswith("\x01"):
@@ -290,8 +293,8 @@ class Cassette:
                 return b'"%b"' % found[2]
             text = self._text(int(found[1]))
             # A text with a lone surrogate is stored in another spelling.
-            plain = text.startswith('"') and "\\ud" not in text
-            return text.encode() if plain else canonical_of(text, self._log.path)
+            plain = text.startswith(b'"') and b"\\ud" not in text
+            return text if plain else canonical_of(text, self._log.path)
 
         spelled = canonical_of(unpack(packed, self._log.path), self._log.path)
         return _REFERENCE.sub(put_in, spelled) if b"\\u0001" in spelled else spelled
@@ -301,13 +304,13 @@ class Cassette:
             raise damaged(self._log.path, f"{rest[:20]!r} names no text")
         return int(rest)
 
-    def _text(self, number: int) -> str:
+    def _text(self, number: int) -> bytes:
         if (known := self._expanded.get(number)) is None:
             row = self._log.row("SELECT body FROM texts WHERE id = ?", (number,))
             if row is None:
                 raise CorruptRun(f"{self._log.path} lacks text {number}, which a call refers to", "restore a copy")
             known = unpack(row[0], self._log.path)
-            if len(self._expanded) >= CHUNK:
+            if len(self._expanded) >= TEXTS_READ:
                 self._expanded.pop(next(iter(self._expanded)))
             self._expanded[number] = known
         return known

@@ -43,6 +43,9 @@ _SPELLED_ALIKE = all(
     for each in (1e-4, 0.1, 1 / 3, 1.0, 123456.789, 2.0**53, 9999999999999998.0, -0.0, 1e16, 1e22, 1e-10, 1e300)
 )
 """Where orjson writes an exponent, it writes it as `json` does: what is looked for below."""
+_DIGITS, _LONG = bytes(ord("0") if byte in b"0123456789" else 32 for byte in range(256)), b"0" * 19
+"""Makes every digit a 0 and everything else a blank; so many digits may be an integer beyond 64 bits, which orjson would
+read as a float."""
 _EXPONENT = re.compile(rb"e[-+][0-9]")
 
 
@@ -58,9 +61,10 @@ def quick(value: Any, sort: bool = False) -> bytes | None:
 
 def _alike(values: Iterable[Any], depth: int = 64) -> bool:
     """Whether these hold nothing that orjson would write, and write in another way than `json`."""
+    last = None
     for each in values:
         kind = type(each)
-        if kind in _LEAVES:
+        if kind in _LEAVES or each is last:  # a schema says the same of every item of a page, by one object
             continue
         if kind is float:
             if not (_SMALLEST <= each < _LARGEST or each == 0.0 or -_LARGEST < each <= -_SMALLEST):
@@ -69,6 +73,7 @@ def _alike(values: Iterable[Any], depth: int = 64) -> bool:
         inner = each if kind is list or kind is tuple else each.values() if isinstance(each, dict) else None
         if inner is None or not depth or not _alike(inner, depth - 1):
             return False
+        last = each
     return True
 
 
@@ -107,8 +112,8 @@ def canonical(value: Any) -> bytes:
     return _sorted.encode(value).encode("utf-8", "surrogatepass") if raw is None else raw
 
 
-def canonical_of(text: str, file: Path) -> bytes:
-    """`canonical` of the value of a JSON text that was read from `file`. Raises `CorruptRun`."""
+def canonical_of(text: bytes, file: Path) -> bytes:
+    """`canonical` of the value of a JSON text (UTF-8) that was read from `file`. Raises `CorruptRun`."""
     try:
         raw = orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)
     except (ValueError, TypeError):  # NaN, a lone surrogate, or damage
@@ -138,12 +143,15 @@ def pack(text: str) -> Packed:
     return small if len(small) < len(raw) else text
 
 
-def unpack(packed: Packed, file: Path) -> str:
-    """The JSON text of a stored form that was read from `file`. Raises `CorruptRun`."""
+def unpack(packed: Packed, file: Path) -> bytes:
+    """The JSON text (UTF-8) of a stored form that was read from `file`. Raises `CorruptRun`."""
     try:
-        return packed if isinstance(packed, str) else zlib.decompress(packed).decode()
-    except (zlib.error, UnicodeDecodeError, TypeError) as error:
+        text = packed.encode() if isinstance(packed, str) else zlib.decompress(packed)
+        if not text.isascii():
+            text.decode()
+    except (zlib.error, UnicodeError, TypeError) as error:
         raise damaged(file, error) from None
+    return text
 
 
 def loads(packed: Packed, file: Path) -> Any:
@@ -151,10 +159,15 @@ def loads(packed: Packed, file: Path) -> Any:
     return parse(unpack(packed, file), file)
 
 
-def parse(text: str, file: Path) -> Any:
-    """The value of a JSON text that was read from `file`. Raises `CorruptRun`."""
+def parse(text: bytes, file: Path) -> Any:
+    """The value of a JSON text (UTF-8) that was read from `file`. Raises `CorruptRun`."""
     try:
-        return json.loads(text)
+        if _LONG not in text.translate(_DIGITS):
+            return orjson.loads(text)
+    except ValueError:  # NaN, a lone surrogate, or damage
+        pass
+    try:
+        return json.loads(text.decode())  # given bytes, `json` would guess their encoding
     except (ValueError, RecursionError) as error:
         raise damaged(file, error) from None
 

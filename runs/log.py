@@ -158,13 +158,19 @@ class LogFile:
 
     def rows(self, sql: str, args: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        with self.lock, self.translated():
-            return self.db.execute(sql, args).fetchall()
+        with self.lock:
+            try:  # not by `translated`: this is called more often than anything else
+                return self.db.execute(sql, args).fetchall()
+            except sqlite3.Error as error:
+                raise _translate(error, self.folder) from None
 
     def row(self, sql: str, args: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
         """The first row of a query."""
-        with self.lock, self.translated():
-            return self.db.execute(sql, args).fetchone()
+        with self.lock:
+            try:
+                return self.db.execute(sql, args).fetchone()
+            except sqlite3.Error as error:
+                raise _translate(error, self.folder) from None
 
     def text_id(self, raw: bytes, body: Callable[[], str | bytes]) -> int:
         """The id of a text in the store of texts, put there if it is new (inside a transaction). `body` makes its stored form."""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recloop.runs import CallRecord, Event, NotJson, Run, RunKind, register_kind
 from recloop.runs.digest import lines, said
-from recloop.runs.jsonform import canonical, canonical_of, dumps, first_difference, quick, without
+from recloop.runs.jsonform import canonical, canonical_of, dumps, first_difference, parse, quick, without
 
 register_kind(RunKind("digest-test", volatile_config=frozenset({"concurrency", "model.base_url"})))
 
@@ -130,7 +130,8 @@ def test_whichever_encoder_is_used_the_spelling_is_the_same(value):
     as_is = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     one_spelling = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     assert canonical(value) == one_spelling.encode("utf-8", "surrogatepass")
-    assert canonical_of(dumps(value), Path("here")) == canonical(value)
+    assert canonical_of(dumps(value).encode(), Path("here")) == canonical(value)
+    assert repr(parse(dumps(value).encode(), Path("here"))) == repr(json.loads(as_is))
     if not any("\ud800" <= character <= "\udfff" for character in as_is):
         assert dumps(value) == as_is
 
