@@ -10,6 +10,7 @@ This floor knows nothing of recommendation or models; higher floors register the
     manifest.py   manifest.json, atomic writes, versions;           redact.py keeps credentials out of it
     digest.py     what two equal runs have in common;               jsonform.py the JSON it is taken over
     tables.py     Parquet tables from events                        kinds.py resume, replay, summary by kind
+    visible.py    hostile text made visible, for terminals and pages
     folders.py    names of runs, list of runs                       compare.py, prune.py two runs; smaller runs
 
 The format is documented in docs/runs.md.

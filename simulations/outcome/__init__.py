@@ -4,7 +4,6 @@
     behaviour.py, users.py, ratings.py, bias.py, cost.py         a group of rows each
     numbers.py                 a row: value, interval, baseline  printed.py     the summary in the terminal
     charts.py, canvas.py       inline SVG                        report.py, report_charts.py, report_users.py, report.html
-    visible.py                 hostile text made visible
 
 A new number is a row in one of the groups, with its baseline.
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from .visible import visible
+from ...runs.visible import visible
 
 WIDTH = 480
 HEIGHT = 270

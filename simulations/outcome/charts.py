@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ...runs.visible import visible
 from .canvas import CHART_CSS, HEIGHT, WIDTH, Canvas, Chart, picture
-from .visible import visible
 
 __all__ = ["CHART_CSS", "Chart", "Series", "bars", "empty", "line", "percent", "picture", "plain", "rows"]
 

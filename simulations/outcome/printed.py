@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...runs.visible import visible
 from .ratings import REAL, SIMULATED
-from .visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...runs import Run, table_specs
+from ...runs.visible import visible
 from .charts import CHART_CSS, picture
 from .printed import BANNER
 from .report_charts import (
@@ -28,7 +29,6 @@ from .report_charts import (
 )
 from .report_users import sample_users
 from .summary import Summary, degenerate, summarise
-from .visible import visible
 
 REPORT, PICTURE = "report.html", "summary.svg"
 TILES = ("watch_rate", "lift", "rating", "rating_jsd", "satisfaction_said", "slot_bias", "invalid", "cost")

@@ -9,9 +9,9 @@ import numpy as np
 
 from ...agents.trait_texts import TRAIT_NAMES
 from ...runs import Run
+from ...runs.visible import visible
 from .facts import Facts, facts
 from .users import pages_seen, watch_rate_per_user
-from .visible import visible
 
 SAMPLE = 3
 LONGEST = 400

@@ -10,10 +10,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from ...runs import Run
+from ...runs.visible import visible
 from ..outcome.canvas import CHART_CSS, Canvas
 from ..outcome.numbers import Unit, show
 from ..outcome.printed import BANNER
-from ..outcome.visible import visible
 from .measures import Measure
 from .printed import counted, signed, stars
 from .summary import Against, Arm, SweepSummary, notes

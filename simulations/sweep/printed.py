@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...runs.visible import visible
 from ..outcome.numbers import Unit, show
 from ..outcome.printed import BANNER
-from ..outcome.visible import visible
 from .summary import Against, SweepSummary, notes
 
 if TYPE_CHECKING:

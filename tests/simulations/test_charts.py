@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recloop.runs.visible import visible
 from recloop.simulations.outcome.charts import Chart, Series, bars, empty, line, picture, rows
-from recloop.simulations.outcome.visible import visible
 
 HOSTILE = "<script>alert(1)</script> \x1b[2J \u202e \x00 \ud800 & \"'"
 values = st.one_of(st.none(), st.floats(0, 1e6, allow_nan=False))
