@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import data, doctor, models, personas, replay, report, resume, runs, simulate, sweep
+from . import data, doctor, models, optimize, personas, replay, report, resume, runs, simulate, sweep
 from .output import BAD_INPUT, FAILED, INTERRUPTED, current_folder, is_ours
 from .output import report as report_error
 
@@ -53,6 +53,7 @@ def _root(
 REHEARSE, LOOK, SET_UP = "Rehearse", "Look at what came of it", "What there is on this machine"
 
 app.command("simulate", rich_help_panel=REHEARSE, epilog=simulate.EPILOG)(simulate.command)
+app.add_typer(optimize.app, name="optimize", rich_help_panel=REHEARSE)
 app.command("sweep", rich_help_panel=REHEARSE, epilog=sweep.EPILOG)(sweep.command)
 app.command("resume", rich_help_panel=REHEARSE)(resume.command)
 app.command("replay", rich_help_panel=REHEARSE)(replay.command)

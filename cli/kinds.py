@@ -15,6 +15,7 @@ NUMBERS = ("value", "low", "high", "baseline")
 def register_kinds() -> None:
     """Make every run kind and its tables known to `runs`."""
     from .. import simulations  # noqa: F401
+    from ..prompt_opt import tables  # noqa: F401
 
 
 def kind_of(run: Run) -> RunKind:

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 from ..llm import Budget, BudgetError, Door, Usage, open_model
 from ..runs import Manifest, Run, check_vacant, is_run, new_run_path
 from ..runs.progress import Progress, Silent
-from .candidate import Candidate
 from .context import Context, Optimizer
 from .errors import OptimizeError
-from .search import Approver, Finished, finished, make_context, optimize
+from .search import Approver, Finished, finished, first_candidate, make_context, optimize
 from .splits import Sizes, draw_splits
 from .task import Task
+from .tasks.listwise import body
 
 DEFAULT_MODEL = "local/smollm2"
 
@@ -191,6 +191,7 @@ async def _carry_out(
         progress=progress,
         config=config.model_dump(mode="json"),
         name=config.name,
+        seed_texts=seed_texts_of(config, opened.task),
         record=record,
     )
 
@@ -242,31 +243,38 @@ async def _check(doors: Iterable[Door], going_on: Path | None) -> None:
 
 
 def task_of(config: OptimizeConfig, model: Door) -> Task:
-    """The configured task, with a person's seed prompts in place of its own."""
-    from .tasks.open import open_task, with_seed
+    """The configured task."""
+    from .tasks.open import METRIC, open_task
 
-    task = open_task(
+    if config.task.startswith("dspy:"):
+        from .programs.program_task import open_program
+
+        return open_program(config.task.removeprefix("dspy:"), data=config.data, **config.task_options)
+    return open_task(
         config.task,
         config.data,
         abilities=model.abilities,
         seed=config.seed,
-        metric=config.metric,
-        max_cases=config.sizes.total,
-        **config.task_options,
+        metric=config.metric or METRIC,
+        options={"max_cases": config.sizes.total, **config.task_options},
     )
-    if not config.seed_prompt:
-        return task
-    texts = {}
-    for component, file in config.seed_prompt.items():
-        if component not in task.components:
+
+
+def seed_texts_of(config: OptimizeConfig, task: Task) -> dict[str, str]:
+    """The texts of a person's prompt files (a header is left out), by component. Raises `OptimizeError`."""
+    texts: dict[str, str] = {}
+    for part, file in config.seed_prompt.items():
+        if not part and len(task.components) == 1:
+            (part,) = task.components
+        if part not in task.components:
             raise OptimizeError(
-                f"--seed-prompt: {task.name} has no text {component!r}\n  it has {', '.join(task.components)}"
+                f"--seed-prompt: {task.name} has no text {part!r}\n  it has {', '.join(task.components)}: write PART=FILE"
             )
         try:
-            texts[component] = Path(file).read_text(encoding="utf-8")
+            texts[part] = body(Path(file).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as problem:
-            raise OptimizeError(f"--seed-prompt {component}={file}: cannot be read: {problem}") from None
-    return with_seed(task, texts)
+            raise OptimizeError(f"--seed-prompt {part}={file}: cannot be read: {problem}") from None
+    return texts
 
 
 def optimizer_of(config: OptimizeConfig) -> Optimizer:
@@ -302,7 +310,7 @@ async def forecast(config: OptimizeConfig) -> Forecast:
     async with _opened(config, None, None) as opened:
         task = opened.task
         splits = draw_splits(task, config.sizes, config.seed)
-        first = Candidate({part: component.text for part, component in task.components.items()})
+        first = first_candidate(task, seed_texts_of(config, task))
         context: Context = make_context(task, splits, first, config.seed, can_write=True, proposer=opened.proposer.name)
         said = opened.optimizer.forecast(context)
         size = _tokens(task, context)

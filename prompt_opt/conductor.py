@@ -195,7 +195,7 @@ class Conductor:
 
     def _enter(self, candidate: Candidate) -> Candidate | None:
         wrong = ["there is such a prompt already"] if candidate.id in self.candidates else []
-        wrong = wrong or problems(candidate, self.context)
+        wrong = wrong or problems(candidate, self.context, self.candidates.values())
         if wrong:
             self._aside.append(
                 Event(log.REFUSED, candidate.id, self.n, candidate.operator, {**candidate.json(), "problems": wrong})

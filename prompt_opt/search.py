@@ -17,6 +17,7 @@ from .candidate import Candidate
 from .context import Context, Optimizer
 from .errors import EndpointLost, OptimizeError, Waiting
 from .graph import THREAD, search_graph
+from .guards import contract
 from .scores import Scores
 from .sealed import BudgetSpent, Judge
 from .splits import Sizes, Splits, draw_splits
@@ -55,18 +56,19 @@ async def optimize(
     progress: Progress | None = None,
     config: Mapping[str, Any] | None = None,
     name: str = "optimize",
+    seed_texts: Mapping[str, str] | None = None,
     record: bool = True,
 ) -> Finished:
     """Search for a better prompt; where `out` holds this search already, go on with it.
 
     `model` answers the task's cases, `proposer` (the same by default) writes prompts. `budget` must be the one both doors
     were opened with. A spent budget ends the search, not the run: what the sealed test will take is kept back from the
-    beginning. `record=False`: the doors answer from another run's cassette (a replay). A lost endpoint, a wanted approval and a cancelled task leave the run paused.
+    beginning. `seed_texts`: where the search begins instead of at the task's own texts. `record=False`: the doors answer from another run's cassette (a replay). A lost endpoint, a wanted approval and a cancelled task leave the run paused.
     Raises `OptimizeError` before any call for what cannot work.
     """
     progress, proposer = progress or Silent(), proposer or model
     splits = draw_splits(task, sizes, seed)
-    first = Candidate({part: component.text for part, component in task.components.items()})
+    first = first_candidate(task, seed_texts or {})
     asked = (
         dict(config)
         if config is not None
@@ -104,6 +106,17 @@ class _Setting:
     approver: Approver | None
     progress: Progress
     record: bool
+
+
+def first_candidate(task: Task, texts: Mapping[str, str]) -> Candidate:
+    """Where a search begins: the task's own texts, or a person's in their place. Raises `OptimizeError` where one of those
+    breaks what its component promises."""
+    for part, text in texts.items():
+        if part not in task.components:
+            raise OptimizeError(f"{task.name} has no text {part!r}\n  it has {', '.join(task.components)}")
+        if wrong := list(contract(text, task.components[part])):
+            raise OptimizeError(f"the seed prompt {part!r} " + "; it ".join(wrong))
+    return Candidate({part: component.text for part, component in task.components.items()} | dict(texts))
 
 
 def make_context(

@@ -1,0 +1,401 @@
+"""`recloop optimize`: search for a better prompt, and say honestly whether it was found."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import FAILED, PAUSED, CommandError, console, note, number, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from ..prompt_opt.asked import OptimizeConfig
+
+EPILOG = """Exit codes:  0 fine (whatever the verdict),  1 nothing could be ranked,  2 bad input,  3 paused (approval wanted, \
+endpoint lost, budget spent before the sealed test),  130 Ctrl-C,  143 SIGTERM; the last three print the command that goes on.
+
+Tasks, optimizers, statistics, lineage: docs/optimize.md"""
+
+WHAT, HOW, WHO, CARRY = "What is optimized", "How it is searched", "Who answers and who writes", "How it is carried out"
+
+app = typer.Typer(invoke_without_command=True, no_args_is_help=False, epilog=EPILOG)
+
+
+def _flag(*names: str, panel: str, text: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, metavar=metavar, rich_help_panel=panel, show_default=False, help=text)
+
+
+Set = Annotated[
+    list[str] | None,
+    _flag("--set", metavar="NAME=VALUE", panel=CARRY, text="Any other setting by its name (repeatable)."),
+]
+Config = Annotated[
+    Path | None,
+    _flag("--config", metavar="FILE.toml", panel=CARRY, text="The same settings as a file; flags win over it."),
+]
+
+
+@app.callback(epilog=EPILOG)
+def command(
+    context: typer.Context,
+    task: Annotated[
+        str | None,
+        _flag(
+            metavar="NAME",
+            panel=WHAT,
+            text="session, news, rerank, simulator, or dspy:module:program (default: session).",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        _flag(
+            metavar="NAME|PATH", panel=WHAT, text="Data set or file (default: the task's own; session: movietweetings)."
+        ),
+    ] = None,
+    task_options: Annotated[
+        list[str] | None,
+        _flag(
+            "--task-option",
+            metavar="KEY=VALUE",
+            panel=WHAT,
+            text="A field of the task's configuration: candidates=10, domain=games (repeatable).",
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        _flag(metavar="NAME", panel=WHAT, text="What is maximised: ndcg@10, hr@5, mrr, ... (default: the task's own)."),
+    ] = None,
+    seed_prompt: Annotated[
+        list[str] | None,
+        _flag(
+            "--seed-prompt",
+            metavar="[PART=]FILE",
+            panel=WHAT,
+            text="Begin at your own prompt (PART where the task has several texts; repeatable).",
+        ),
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        _flag(metavar="NAME", panel=HOW, text="racing, recprompt, po4isr, mipro, gepa (default: racing)."),
+    ] = None,
+    optimizer_options: Annotated[
+        list[str] | None,
+        _flag(
+            "--option",
+            metavar="KEY=VALUE",
+            panel=HOW,
+            text="A field of the optimizer's configuration: rounds=4 (repeatable).",
+        ),
+    ] = None,
+    selector: Annotated[
+        str | None,
+        _flag(
+            metavar="NAME",
+            panel=HOW,
+            text="Who finds the best of several prompts: racing, halving, rejects, ucb1, po4isr, full (default: the optimizer's own).",
+        ),
+    ] = None,
+    as_released: Annotated[
+        bool | None,
+        _flag(
+            "--as-released",
+            panel=HOW,
+            text="recprompt, po4isr: with the published code's defects, to see what they cost.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, _flag(metavar="N", panel=HOW, text="Everything random follows from it (default: 0).")
+    ] = None,
+    search: Annotated[int | None, _flag(metavar="N", panel=HOW, text="Most cases to search on (default: 80).")] = None,
+    selection: Annotated[
+        int | None, _flag(metavar="N", panel=HOW, text="Most cases to choose the winner on (default: 60).")
+    ] = None,
+    test: Annotated[
+        int | None, _flag(metavar="N", panel=HOW, text="Most sealed cases for the verdict, opened once (default: 100).")
+    ] = None,
+    approve: Annotated[bool | None, _flag("--approve", panel=HOW, text="Ask me before a prompt is accepted.")] = None,
+    model: Annotated[
+        str | None,
+        _flag(
+            metavar="NAME",
+            panel=WHO,
+            text="local/smollm2, openai/NAME, http://HOST/v1#NAME, any LiteLLM provider/NAME (default: local/smollm2).",
+        ),
+    ] = None,
+    base_url: Annotated[str | None, _flag(metavar="URL", panel=WHO, text="Endpoint of an openai/... model.")] = None,
+    proposer_model: Annotated[
+        str | None,
+        _flag(
+            metavar="NAME", panel=WHO, text="Who writes prompts (default: the same; where it cannot, a bank of edits)."
+        ),
+    ] = None,
+    proposer_base_url: Annotated[
+        str | None, _flag(metavar="URL", panel=WHO, text="Endpoint of an openai/... proposer.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        _flag(
+            metavar="LIMITS",
+            panel=CARRY,
+            text="Hard limits over all roles: usd=1,calls=500,tokens=1e6,seconds=600; the sealed test's share is kept back.",
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int | None, _flag(metavar="N", panel=CARRY, text="Calls in flight at once (default: 64).")
+    ] = None,
+    timeout: Annotated[
+        float | None, _flag(metavar="SECONDS", panel=CARRY, text="What one call may take (default: 60.0).")
+    ] = None,
+    name: Annotated[str | None, _flag(metavar="NAME", panel=CARRY, text="Name of the run (default: optimize).")] = None,
+    config: Config = None,
+    out: Annotated[
+        Path | None, _flag(metavar="DIR", panel=CARRY, text="The run's folder (default: ./recloop-runs/<date>-<name>).")
+    ] = None,
+    dry_run: Annotated[bool, _flag("--dry-run", panel=CARRY, text="Say what it would take at most, and stop.")] = False,
+    as_json: Annotated[bool, _flag("--json", panel=CARRY, text="Print JSON, nothing else, on stdout.")] = False,
+) -> None:
+    """Search for a better prompt, and prove it on cases that no search has seen.
+
+    Without a flag: the embedded 135M model ranks films for MovieTweetings
+    users by likelihood; prompts come from a bank of edits, since that model
+    cannot write any. For real work name an endpoint.
+
+      recloop optimize
+      recloop optimize --model openai/gpt-4o-mini --budget usd=1
+      recloop optimize --task news --data MIND/ --optimizer recprompt
+      recloop optimize --task session --data sessions.jsonl --seed-prompt mine.md
+      recloop optimize --task dspy:my.module:program --model openai/gpt-4o-mini
+      recloop optimize compare --optimizers racing,po4isr --seeds 3 --budget calls=600
+
+    What next: `recloop prompts show RUN`, `recloop prompts diff RUN`,
+    `recloop report RUN --open`, `recloop prompts export RUN --as dspy`.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from ..prompt_opt.asked import OptimizeConfig
+
+    params = {k: v for k, v in context.params.items() if k in OptimizeConfig.model_fields and v is not None and v != []}
+    settings = _settings(config, params)
+    if dry_run:
+        _forecast(settings, as_json)
+        return
+
+    from ..prompt_opt.asked import optimize_as
+    from ..runs import new_run_path
+    from .conclude import carry_out
+
+    path = out.expanduser() if out is not None else new_run_path(name=settings.name)
+    approver = _approver(as_json)
+    carry_out(lambda bars: optimize_as(settings, out=path, approver=approver, progress=bars), path)
+    conclude_search(path, as_json)
+
+
+def _settings(config: Path | None, given: dict[str, Any]) -> OptimizeConfig:
+    from ..prompt_opt.asked import checked
+
+    values: dict[str, Any] = {}
+    if config is not None:
+        values = _toml(config)
+    for key in ("task_options", "optimizer_options"):
+        if key in given:
+            given[key] = {**values.get(key, {}), **_fields(given[key])}
+    if "seed_prompt" in given:
+        given["seed_prompt"] = _seed_prompts(given["seed_prompt"])
+    return checked({**values, **given})
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise CommandError(f"{path}: not TOML: {problem}") from None
+
+
+def _fields(texts: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise CommandError(f"write it as KEY=VALUE, got {text!r}\n  for example  --option rounds=4")
+        try:
+            found[key.strip()] = json.loads(value)
+        except ValueError:
+            found[key.strip()] = value
+    return found
+
+
+def _seed_prompts(texts: list[str]) -> dict[str, str]:
+    """PART=FILE, or a bare FILE for a task with one text (its name is then "")."""
+    found: dict[str, str] = {}
+    for text in texts:
+        part, equals, file = text.partition("=")
+        if not equals:
+            part, file = "", text
+        if part in found:
+            raise CommandError(f"--seed-prompt gives {part or 'the text'!r} twice")
+        found[part] = file
+    return found
+
+
+def _forecast(settings: OptimizeConfig, as_json: bool) -> None:
+    from ..prompt_opt.asked import forecast
+    from .stopping import run_stoppable
+
+    found = run_stoppable(forecast(settings))
+    if as_json:
+        print_json({**found._asdict(), "calls": found.calls})
+        return
+    print_table(
+        "At most",
+        ["calls for", "number"],
+        [
+            ("cases of the search", number(found.task_calls)),
+            ("proposals", number(found.proposals)),
+            ("the sealed test", number(found.test_calls)),
+            ("all", number(found.calls)),
+        ],
+        right=["number"],
+    )
+    say(
+        f"about {number(found.tokens_per_case)} tokens a case; "
+        + (f"about ${found.usd:.2f}" if found.usd is not None else "price unknown")
+    )
+    say("an upper bound: racing drops prompts early, and the search may stop before its last round")
+
+
+def _approver(as_json: bool) -> Any:
+    """Ask on the terminal; None where nobody is there to be asked (the search then waits)."""
+    import sys
+
+    if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+
+    async def ask(wanted: Any) -> Any:
+        import asyncio
+
+        return await asyncio.to_thread(_ask, wanted)
+
+    return ask
+
+
+def _ask(wanted: Any) -> Any:
+    import difflib
+
+    import click
+
+    note(f"\ncandidate {wanted['candidate']} instead of {wanted['instead_of']}: {wanted['why']}")
+    for part, text in wanted["texts"].items():
+        old = wanted["old_texts"].get(part, "")
+        if text != old:
+            note(f"--- {part}")
+            for line in difflib.unified_diff(old.splitlines(), text.splitlines(), lineterm="", n=2):
+                note(line)
+    while True:
+        word = typer.prompt("accept it? [y]es, [n]o, [e]dit, [w]ait", default="w", err=True).strip().lower()[:1]
+        if word in ("y", "n"):
+            return word == "y"
+        if word == "w":
+            return None
+        if word == "e":
+            texts = {part: click.edit(text) or text for part, text in wanted["texts"].items()}
+            return {part: text.rstrip("\n") for part, text in texts.items()}
+
+
+def decision(text: str, wanted: Any) -> Any:
+    """What `recloop resume --accept` says: yes, no, or a file with the text to accept instead."""
+    if text in ("yes", "no"):
+        return text == "yes"
+    path = Path(text)
+    if not path.is_file():
+        raise CommandError(f"--accept takes yes, no or the file of a prompt, got {text!r}")
+    if len(wanted["texts"]) != 1:
+        raise CommandError(
+            f"this prompt has {len(wanted['texts'])} texts ({', '.join(wanted['texts'])}); answer yes or no"
+        )
+    (part,) = wanted["texts"]
+    return {part: path.read_text(encoding="utf-8").rstrip("\n")}
+
+
+def conclude_search(path: Path, as_json: bool) -> None:
+    """Print verdict, baselines and bill; write the page; exit 3 for a paused search, 1 where nothing could be ranked."""
+    from ..prompt_opt.lineage import write_lineage
+    from ..prompt_opt.printed import print_summary
+    from ..prompt_opt.summary import summarise
+    from ..runs import Run
+
+    with Run.open(path) as run:
+        summary = summarise(run)
+        page, digest = write_lineage(run), run.digest()
+        status, reason = run.status, run.manifest.reason
+    if as_json:
+        print_json(
+            {"run": path, "status": status, "reason": reason, "digest": digest, "report": page, **summary.json()}
+        )
+    else:
+        print_summary(summary, console)
+        say()
+        say(f"run      {path}\nreport   {page}")
+        if status == "finished":
+            say(f"prompt   recloop prompts show {shlex.quote(str(path))}")
+    if status != "finished":
+        note(f"{status}: {reason}")
+        note(
+            f"go on with:  recloop resume {shlex.quote(str(path))}"
+            + (" --accept yes|no|FILE" if "approval" in reason else "")
+        )
+        raise typer.Exit(PAUSED)
+    if (summary.json().get("verdict") or {}).get("outcome") == "not ranked":
+        raise typer.Exit(FAILED)
+
+
+@app.command("compare")
+def compare(
+    optimizers: Annotated[
+        str, typer.Option(metavar="NAME,...", help="Which ones; the others are held against the first.")
+    ] = "racing,recprompt,po4isr",
+    seeds: Annotated[
+        int, typer.Option(min=1, metavar="K", help="Seeds per optimizer: other splits, other chance.")
+    ] = 3,
+    budget: Annotated[str | None, typer.Option(metavar="LIMITS", help="The same hard limits for every search.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Who answers the cases.")] = None,
+    proposer_model: Annotated[str | None, typer.Option(metavar="NAME", help="Who writes prompts.")] = None,
+    task: Annotated[str | None, typer.Option(metavar="NAME", help="session, news, rerank, ...")] = None,
+    data: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="Data set or file.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting of `recloop optimize` (repeatable)."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Settings as a file.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the searches; goes on with one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
+) -> None:
+    """Hold optimizers against each other under an equal budget, on sealed cases.
+
+    Every optimizer searches with every seed; each search is a run of its own
+    below DIR. The same line with the same --out goes on with what is there.
+
+      recloop optimize compare --optimizers racing,po4isr,gepa --seeds 5 --budget calls=800 --out study
+
+    """
+    from ..prompt_opt.comparing import compare_optimizers, print_comparison
+    from ..runs import new_run_path
+    from .bars import Bars
+    from .stopping import run_stoppable
+
+    given = {"budget": budget, "model": model, "proposer_model": proposer_model, "task": task, "data": data}
+    values = {key: value for key, value in given.items() if value is not None} | _fields(settings or [])
+    base = _settings(config, values)
+    names = [name.strip() for name in optimizers.split(",") if name.strip()]
+    path = out.expanduser() if out is not None else new_run_path(name="compare")
+    with Bars() as bars:
+        found = run_stoppable(compare_optimizers(base, names, seeds, out=path, progress=bars))
+    if as_json:
+        print_json({"folder": path, **found.json()})
+    else:
+        print_comparison(found, console)
+        say(f"\nsearches  {path}")
