@@ -69,7 +69,7 @@ class Brief:
     def ask(self, operator: str, i: int, messages: Sequence[Message], temperature: float, schema: Any = Rewrite) -> Ask:
         """The i-th question of an operator, at a place of its own."""
         cap = max(component.max_tokens for component in self.context.components.values())
-        return Ask(messages, schema, f"{operator} {self.round}", i, temperature, max_tokens=2 * cap + 400)
+        return Ask(messages, schema, f"{self.round} {operator}", i, temperature, max_tokens=2 * cap + 400)
 
     def about(self, component: str) -> dict[str, str]:
         """Fields that all proposers' prompts share: what the text is for, what it may and must hold, how long it may be."""

@@ -19,7 +19,7 @@ Genome = Mapping[str, int]
 """Slot -> level; slots at level 0 are left out."""
 
 RAW_WORDS = 25
-"""A text with fields and with fewer words of its own than this, and no end to its last sentence, is raw text."""
+"""A text with fields, with fewer words of its own than this and without a whole sentence is raw text."""
 
 BETWEEN = ("process", "recency", "popularity", "order")
 """Slots whose sentences stand between the data and what is asked, in this order."""
@@ -49,8 +49,9 @@ def edits_of(component: Component) -> Edits:
 def is_raw(component: Component) -> bool:
     """Whether a text is one that a model goes on writing, not one whose orders it follows."""
     text = component.text.strip()
-    own = len(FIELD.sub(" ", text).split())
-    return bool(_group(component)) and own < RAW_WORDS and not _HEADING.search(text) and text[-1:] not in ".!?"
+    own = FIELD.sub(" ", text)
+    orders = _HEADING.search(text) or re.search(r"[.!](\s|$)", own) or len(own.split()) >= RAW_WORDS
+    return bool(_group(component)) and not orders
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from ..task import Diagnosis
 ALIKE = 0.4
 """Diagnoses of one kind that share two fifths of their words are one cluster (items named in them differ)."""
 
+LARGE = 8
+"""A cluster of so many cases is cut in two by what the cases are about, while there are fewer clusters than wanted."""
+
 FINE = "ok"
 """The kind of a diagnosis that finds nothing wrong."""
 
@@ -46,6 +49,8 @@ def clusters(context: Context, candidate: Candidate, round: int, most: int = 4) 
                 break
         else:
             groups.append((said.kind, told, [case]))
+    while len(groups) < most and (halves := _halved(context, groups)):
+        groups = halves
     found = [
         Cluster(kind, _drawn(context, candidate, cases, lost, round), sum(lost[case] for case in cases))
         for kind, _, cases in groups
@@ -73,6 +78,25 @@ def show(context: Context, candidate: Candidate, case: str) -> str:
 def show_all(context: Context, candidate: Candidate, cases: Sequence[str]) -> str:
     """Several cases, numbered."""
     return "\n\n".join(f"Case {i}\n{show(context, candidate, case)}" for i, case in enumerate(cases, 1))
+
+
+def _halved(
+    context: Context, groups: list[tuple[str, list[str], list[str]]]
+) -> list[tuple[str, list[str], list[str]]] | None:
+    """The groups with the largest cut in two by the words of its cases; None where it is small, or all cases are alike."""
+    kind, told, cases = max(groups, key=lambda group: len(group[2]), default=("", [], []))
+    if len(cases) < LARGE:
+        return None
+    said = {case: folded(context.story(context.cases[case])) for case in cases}
+    # Two poles, far from each other (Gonzalez 1985): the case least like the first, and the one least like that.
+    pole = min(cases, key=lambda case: jaccard(said[case], said[cases[0]]))
+    other = min(cases, key=lambda case: jaccard(said[case], said[pole]))
+    near = [case for case in cases if jaccard(said[case], said[pole]) >= jaccard(said[case], said[other])]
+    far = [case for case in cases if case not in near]
+    if not far:
+        return None
+    rest = [group for group in groups if group[2] is not cases]
+    return [*rest, (kind, told, near), (kind, told, far)]
 
 
 def _diagnosis(context: Context, candidate: Candidate, case: str) -> Diagnosis:
