@@ -41,7 +41,7 @@ def open_task(
     abilities: Abilities | None = None,
     seed: int = 0,
     metric: str | None = None,
-    **options: Any,
+    options: Mapping[str, Any] | None = None,
 ) -> Task:
     """The task of that name over `data` (None: its own default, the embedded MovieTweetings where there is one).
 
@@ -56,7 +56,7 @@ def open_task(
         raise OptimizeError(f"no task {name!r}{hint}\n  there are {', '.join(TASKS)}")
     where = import_module(TASKS[kind][0], __package__)
     _, opener, known = TASKS[kind]
-    asked = _checked(kind, getattr(where, known), options)
+    asked = _checked(kind, getattr(where, known), options or {})
     return getattr(where, opener)(data, asked, checked_metric(metric or METRIC), seed, abilities)
 
 
