@@ -137,10 +137,16 @@ def _show(forecast: SweepForecast, as_json: bool) -> None:
             number(cost.calls),
             number(cost.prompt_tokens),
             number(cost.completion_tokens),
-            "unknown" if cost.usd is None else f"${cost.usd:.4f}",
+            _dollars(cost.usd),
+            number(cost.likely_calls),
+            _dollars(cost.likely_usd),
         )
         for cost in (*forecast.arms, forecast.total)
     ]
-    right = ["cells", "calls", "prompt tokens", "answer tokens", "price"]
+    right = ["cells", "calls", "prompt tokens", "answer tokens", "price", "likely calls", "likely price"]
     print_table("At most", ["arm", *right], rows, right=right)
-    say("an upper bound: users who leave early make fewer calls; nothing was called")
+    say("an upper bound, and what is likely if users leave as scripted ones do; nothing was called")
+
+
+def _dollars(usd: float | None) -> str:
+    return "unknown" if usd is None else f"${usd:.4f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..agents.ask import Asker
@@ -10,14 +10,17 @@ from ..agents.ask_generate import PLANS, GenerateAsker, load_prompts
 from ..agents.ask_score import NODES as SCORE_NODES
 from ..agents.ask_score import ScoreAsker, ScoreReader
 from ..agents.calibration_items import calibration_sets, withheld_items
+from ..agents.fatigue import FatigueConfig
 from ..agents.llm_tastes import NODE as TASTES
 from ..agents.llm_tastes import PROMPT as TASTES_PROMPT
 from ..agents.llm_tastes import llm_tastes
 from ..agents.personas import Persona, build_personas
+from ..agents.scripted import ScriptedConfig, ScriptedPopulation
 from ..llm import Door, Prompt
 from .calibrate import NODE as CALIBRATE
 from .calibrate import calibrate
 from .config import SimulateConfig, SimulateError
+from .minds import ScriptedMind
 from .preparation import Prepared
 from .progress import Progress
 from .settling import all_settled
@@ -114,3 +117,10 @@ def prompts_of(config: SimulateConfig, mode: str) -> dict[str, Prompt]:
         )
     prompts = load_prompts(config.prompts, nodes)
     return prompts | {node: Prompt.load(TASTES_PROMPT, override=config.prompts.get(node)) for node in tastes}
+
+
+def scripted_mind(prepared: Prepared, personas: Sequence[Persona]) -> ScriptedMind:
+    """Scripted users in place of a model: the rates and the fatigue are those of the settings."""
+    config, (low, high) = prepared.config, prepared.config.watch_rate
+    rules = ScriptedConfig(rate_low=low, rate_high=high, fatigue=FatigueConfig(strength=config.fatigue))
+    return ScriptedMind(prepared.world, ScriptedPopulation(prepared.split.train, personas, rules, seed=config.seed))

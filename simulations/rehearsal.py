@@ -13,15 +13,14 @@ import mesa
 
 from ..agents.actions import ActionSet
 from ..agents.ask import BudgetReached
-from ..agents.fatigue import FatigueConfig
 from ..agents.personas import Persona
-from ..agents.scripted import ScriptedConfig, ScriptedPopulation
 from ..llm import Budget, Door, ModelConfigError, Prompt, open_model
 from ..methods.recommenders.open import check_address
 from ..runs import DiskFull, Event, Manifest, Run, check_vacant, new_run_path
+from .collecting import set_aside
 from .config import SimulateConfig, SimulateError, checked
-from .minds import GraphMind, ReplayMind, ScriptedMind
-from .players import can_play, mode_of, players, prompts_of
+from .minds import GraphMind, ReplayMind
+from .players import can_play, mode_of, players, prompts_of, scripted_mind
 from .population import Mind, PageRecord, Population
 from .preparation import Prepared, prepare
 from .progress import Progress, Silent
@@ -150,7 +149,7 @@ async def replay(
     Raises `ReplayDiverged` naming the first call that the recording does not hold.
     """
     progress = progress or Silent()
-    with Run.open(path) as old:
+    with set_aside(), Run.open(path) as old:
         if old.barrier < 0:
             raise SimulateError(
                 f"{path} stopped before its first page: there is nothing to replay\n  go on with it: recloop resume {path}"
@@ -358,10 +357,7 @@ async def _mind(
     """Who the users are, who thinks for them, and what is to be logged of how that was found out."""
     config, world, personas = prepared.config, prepared.world, prepared.personas
     if door is None:
-        low, high = config.watch_rate
-        rules = ScriptedConfig(rate_low=low, rate_high=high, fatigue=FatigueConfig(strength=config.fatigue))
-        scripted = ScriptedPopulation(prepared.split.train, personas, rules, seed=config.seed)
-        return personas, ScriptedMind(world, scripted), []
+        return personas, scripted_mind(prepared, personas), []
     found = await players(prepared, door, prompts, progress, lambda node: _answered(run, node, len(personas)))
     setup = [] if found.calibration is None else [Event("calibration", data=found.calibration)]
     if door.replay_only:

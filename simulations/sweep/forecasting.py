@@ -19,7 +19,8 @@ NO_KEY = "not-used"
 
 @dataclass(frozen=True)
 class Cost:
-    """An upper bound of what some cells take. `usd` None: a model's price is unknown."""
+    """An upper bound of what some cells take, and what is likely where users leave as scripted ones do. `usd` None: a
+    model's price is unknown."""
 
     arm: str
     cells: int
@@ -27,20 +28,29 @@ class Cost:
     prompt_tokens: int
     completion_tokens: int
     usd: float | None
+    likely_calls: int
+    likely_usd: float | None
 
     @classmethod
     def of(cls, arm: str, forecasts: Iterable[Forecast]) -> Cost:
         """The sum of some cells' forecasts."""
         each = list(forecasts)
-        prices = [f.usd for f in each if f.usd is not None]
+        likely = [f.likely for f in each]
         return cls(
             arm,
             len(each),
             sum(f.calls for f in each),
             sum(f.prompt_tokens for f in each),
             sum(f.completion_tokens for f in each),
-            sum(prices) if len(prices) == len(each) else None,
+            _sum([f.usd for f in each]),
+            sum(f.calls for f in likely),
+            _sum([f.usd for f in likely]),
         )
+
+
+def _sum(prices: list[float | None]) -> float | None:
+    known = [price for price in prices if price is not None]
+    return sum(known) if len(known) == len(prices) else None
 
 
 @dataclass(frozen=True)

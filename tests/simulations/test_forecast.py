@@ -44,6 +44,45 @@ def test_calls_and_prompt_tokens_are_as_foretold_where_everybody_stays(
         assert said.calls == 30 * pages + 30, "exactly one a page, and the interviews"
 
 
+LEAVE = [{**STAY[0], "reply": STAY[0]["reply"].replace('"next"', '"{{pick next|next|next|next|exit}}"')}, *STAY[1:]]
+
+
+@pytest.mark.parametrize(("users", "pages"), [(10, 3), (60, 3), (60, 8)])
+def test_where_users_leave_now_and_then_the_likely_number_is_near(
+    tmp_path: Path, fake_llm: Callable[..., FakeLLM], users: int, pages: int
+) -> None:
+    """One in five leaves after a page, as people do; the numbers of the default settings first."""
+    server = fake_llm(script=LEAVE)
+    given = {"data": "movietweetings", "model": "openai/fake", "base_url": server.base_url}
+    config = settings(tmp_path, **given, users=users, pages=pages)
+    said = foretold(config)
+    rehearse(config, tmp_path / "run")
+    counted = server.stats()
+    asked = counted["requests"] - 1
+    assert said.least.calls < asked < said.calls
+    assert within(said.likely.calls, asked)
+    assert within(said.likely.prompt_tokens, counted["prompt_tokens"])
+
+
+def test_where_users_toss_a_coin_to_leave_the_range_holds(tmp_path: Path, fake_llm: Callable[..., FakeLLM]) -> None:
+    server = fake_llm()
+    config = settings(tmp_path, model="openai/fake", base_url=server.base_url, users=30, pages=4)
+    said = foretold(config)
+    rehearse(config, tmp_path / "run")
+    assert said.least.calls == 30 * 2 <= server.stats()["requests"] - 1 <= said.likely.calls < said.calls == 30 * 5
+
+
+def test_score_mode_leaves_by_the_formulas_that_the_likely_number_knows(tmp_path: Path) -> None:
+    with ScoringServer() as server:
+        given = {"model": "openai/fake", "base_url": server.base_url, "mode": "score"}
+        config = settings(tmp_path, **given, users=20, pages=5)
+        said = foretold(config)
+        rehearse(config, tmp_path / "run")
+        asked = len([p for p in server.prompts if "Reply with the word ok" not in p])
+        assert asked < said.calls
+        assert within(said.likely.calls, asked)
+
+
 @pytest.mark.parametrize("tastes", ["genres", "llm"])
 def test_scoring_over_an_endpoint_is_foretold_question_by_question(tmp_path: Path, tastes: str) -> None:
     """The longest visits are foretold, and these users leave when they like: so their pages are brought up to that."""
