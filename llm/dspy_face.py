@@ -47,12 +47,13 @@ class DoorLM(dspy.LM):
     """What `dspy_lm` makes: a `dspy.LM` that knows what its door can do and what its calls cost."""
 
     @property
-    def _door(self) -> Door:
+    def door(self) -> Door:
+        """The door that all calls pass."""
         return self._engine_spec.engine.door  # type: ignore[union-attr]
 
     @property
     def supports_function_calling(self) -> bool:
-        return self._door.provider.remote
+        return self.door.provider.remote
 
     @property
     def supports_reasoning(self) -> bool:
@@ -60,7 +61,7 @@ class DoorLM(dspy.LM):
 
     @property
     def supports_response_schema(self) -> bool:
-        return self._door.abilities.schema
+        return self.door.abilities.schema
 
     @property
     def supported_params(self) -> set[str]:

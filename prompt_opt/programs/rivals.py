@@ -115,8 +115,10 @@ class Rival:
             ended = str(stop)
         except OptimizeError:
             raise
-        except Exception as problem:  # whatever it found up to here counts
-            ended = f"{type(problem).__name__}: {problem}"
+        except Exception as problem:
+            if not stage.ledger.rows:
+                raise OptimizeError(f"{self.name} failed before it scored a prompt: {problem}") from problem
+            ended = f"{type(problem).__name__}: {problem}"  # what it found up to here counts
         finally:
             meter.stop("the rival has ended")  # its threads may still have calls in mind
         await meter.quiet()
@@ -134,7 +136,9 @@ class Rival:
     def _compile(self, stage: Any, task_lm: Any, proposal_lm: Any, meter: Meter, seed: int) -> None:
         import dspy
 
-        with dspy.context(lm=task_lm, disable_history=True, num_threads=self.config.threads), _hushed():
+        # An answer that cannot be read is a low score, however many there are; only the budget ends a rival.
+        options = {"disable_history": True, "num_threads": self.config.threads, "max_errors": 10**9}
+        with dspy.context(lm=task_lm, **options), _hushed():
             self.compile(stage, task_lm, proposal_lm, meter, seed)
 
 
@@ -184,7 +188,6 @@ class MIPROv2(Rival):
             max_bootstrapped_demos=0,
             max_labeled_demos=0,
             num_threads=self.config.threads,
-            max_errors=10**9,
             seed=seed + 1,  # 0 would be taken for none
         )
         return optimizer.compile(stage.student, trainset=stage.examples)
@@ -200,7 +203,7 @@ class COPRO(Rival):
 
         breadth, depth = {"light": (6, 3), "medium": (10, 3), "heavy": (10, 6)}[self.config.effort]
         optimizer = dspy.COPRO(prompt_model=proposal_lm, metric=stage.value, breadth=breadth, depth=depth)
-        threads = {"num_threads": self.config.threads, "display_progress": False, "max_errors": 10**9}
+        threads = {"num_threads": self.config.threads, "display_progress": False}
         return optimizer.compile(stage.student, trainset=stage.examples, eval_kwargs=threads)
 
 
