@@ -48,6 +48,19 @@ class Context:
         return self.scores.of(candidate.id).get(case)
 
 
+class Evidence(Protocol):
+    """What leads are computed from: a `Context`, or a search as its log tells it (`history.py`)."""
+
+    @property
+    def seed_candidate(self) -> Candidate: ...
+    @property
+    def scores(self) -> Scores: ...
+    @property
+    def search(self) -> Sequence[str]: ...
+    @property
+    def selection(self) -> Sequence[str]: ...
+
+
 class Optimizer(Protocol):
     """A way to search. Made from a Pydantic config; `search` is a generator of steps (see `steps.py`)."""
 

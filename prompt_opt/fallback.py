@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .candidate import Candidate
-from .context import Context
+from .context import Evidence
 from .steps import Choice
 
 LEAST = 8
@@ -16,7 +16,7 @@ Z = 1.0
 """Standard errors by which a candidate must lead the seed; a tie goes to the seed."""
 
 
-def best_known(context: Context, candidates: Mapping[str, Candidate], why: str) -> Choice:
+def best_known(context: Evidence, candidates: Mapping[str, Candidate], why: str) -> Choice:
     """The candidate with the largest paired lead over the seed on the cases both were asked, where the lead exceeds its
     standard error; else the seed. Selection cases count where a candidate has enough of them."""
     seed, scores = context.seed_candidate, context.scores

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .context import Context
+from .context import Evidence
 
 LEAST = 8
 
 
-def shrunken_leads(context: Context, candidates: Sequence[str]) -> dict[str, dict[str, Any]]:
+def shrunken_leads(context: Evidence, candidates: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Each candidate's paired lead over the seed on open cases, as seen and shrunken.
 
     Normal model with known errors (Efron & Morris 1975): the leads scatter by tau**2 around a common mean, and each is

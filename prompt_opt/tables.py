@@ -85,7 +85,7 @@ register_kind(
         KIND,
         resume="recloop.prompt_opt.asked:resume",
         replay="recloop.prompt_opt.asked:replay",
-        summary="recloop.prompt_opt.summary:summarise",
+        summary="recloop.prompt_opt.summary:numbers",
         volatile_config=VOLATILE,
     )
 )

@@ -20,6 +20,11 @@ def visible(text: object) -> str:
     return "".join(map(_sign, value))
 
 
+def visible_lines(text: object) -> str:
+    """The same with the text's own line breaks kept, for prompts and other long texts."""
+    return "\n".join(map(visible, str(text).split("\n")))
+
+
 def _sign(character: str) -> str:
     code = ord(character)
     if code in _PICTURES:
