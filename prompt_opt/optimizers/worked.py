@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,9 @@ from ..task import Component
 PROMPTS = Path(__file__).parents[1] / "prompts"
 LONGEST = 20_000
 """Characters of a prompt that are shown; longer ones break every task's token cap anyway."""
+
+SECTION = re.compile(r"^## (system|user)[ \t]*$", re.MULTILINE)
+"""A line that begins one message of a prompt in parts."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -42,12 +46,18 @@ def prompt_text(text: str) -> str:
 
 
 def fields_text(component: Component) -> str:
-    """The fields a component may hold, one per line, and which of them must stay."""
+    """The fields a component may hold, one per line, which of them must stay, and the parts it is in if there are any."""
     lines = [f"{{{{{name}}}}}: {what}" for name, what in component.fields.items()]
     kept = [" or ".join(f"{{{{{name}}}}}" for name in entry.split("|")) for entry in component.required]
     if kept:
         lines.append("It must keep " + ", ".join(kept) + ".")
-    return "\n".join(lines) or "It has no fields."
+    if not lines:
+        lines.append("It has none.")
+    if heads := [match[0].strip() for match in SECTION.finditer(component.text)]:
+        lines.append(
+            f"The prompt is in parts, each under a line of its own: {', '.join(heads)}. Keep these lines as they are."
+        )
+    return "\n".join(lines)
 
 
 def worked_case(context: Context, candidate: Candidate, case: str, answer: bool = True) -> str:

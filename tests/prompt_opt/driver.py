@@ -79,7 +79,7 @@ def judged(texts: Texts, case: str, rank: int | str) -> Result:
 
 @dataclass
 class Driven:
-    """A search that has ended. `wanted`: evaluations asked for, `calls`: those that were not known; `entered` by id."""
+    """A search that has ended. `steps`: those that were answered. `wanted`: evaluations asked for, `calls`: those that were not known; `entered` by id."""
 
     context: Context
     steps: list[Step] = field(default_factory=list)
@@ -126,7 +126,6 @@ def drive(
         except StopIteration as ended:
             driven.choice = ended.value
             return driven
-        driven.steps.append(step)
         fresh: dict[tuple[str, str], Candidate] = {}
         match step:
             case Evaluate(work):
@@ -147,6 +146,7 @@ def drive(
                 driven.choice = ended.value
                 return driven
             raise AssertionError(f"went on with {extra} after the budget was spent")
+        driven.steps.append(step)
         left -= need
         match step:
             case Evaluate(work):
