@@ -27,6 +27,8 @@ FEW = 4
 """A candidate with fewer cases in common with the seed tells nothing yet."""
 TRIES = 20
 """Draws for one candidate before the bank counts as exhausted."""
+WIDER = 1.1
+"""How much further every draw looks after one that brought nothing new."""
 
 
 class Bank:
@@ -58,11 +60,13 @@ class Bank:
             # Half a standard deviation above nothing: single effects are rarely certain, and their sum is raced anyway.
             self._offer(self._best(mean - 0.5 * np.sqrt(np.diag(spread)), len(self.levels)), "combine", found)
         lower = np.linalg.cholesky(spread + 1e-12 * np.eye(len(mean)))
+        wider = 1.0
         for _ in range(count * TRIES):
             if len(found) == count:
                 break
-            drawn = mean + lower @ rng.standard_normal(len(mean))
-            self._offer(self._best(drawn, int(rng.integers(1, 4 + min(round, 3)))), "edit", found)
+            drawn = mean + wider * lower @ rng.standard_normal(len(mean))
+            if not self._offer(self._best(drawn, int(rng.integers(1, 4 + min(round, 3)))), "edit", found):
+                wider *= WIDER  # what is likeliest has been said: look further
         return found[:count]
 
     def effects(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -99,10 +103,8 @@ class Bank:
         kept = [i for n, i in enumerate(order) if n == 0 or effects[i] > 0]
         return tuple(self.levels[i] for i in sorted(kept))
 
-    def _offer(self, levels: Sequence[Level], operator: str, found: list[Candidate]) -> None:
-        """Make a candidate of some edits, unless there was such a one."""
-        if not levels:
-            return
+    def _offer(self, levels: Sequence[Level], operator: str, found: list[Candidate]) -> bool:
+        """Make a candidate of some edits, unless there was such a one; whether there is a new one."""
         candidate = Candidate(
             self._texts(levels),
             operator,
@@ -110,9 +112,11 @@ class Bank:
             "; ".join(self._what[level] for level in levels),
             maker="bank",
         )
-        if candidate.id not in self._made_of and candidate.id != self.context.seed_candidate.id:
-            self._made_of[candidate.id] = tuple(levels)
-            found.append(candidate)
+        if candidate.id in self._made_of or candidate.id == self.context.seed_candidate.id:
+            return False
+        self._made_of[candidate.id] = tuple(levels)
+        found.append(candidate)
+        return True
 
     def _texts(self, levels: Sequence[Level]) -> Texts:
         genomes: dict[str, dict[str, int]] = {name: {} for name in self._edits}
