@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
-from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from ...llm.prompts import Prompt
 from ...llm.types import Abilities
 from ..errors import OptimizeError
-from ..task import Task, Texts
-from .building import body
+from ..task import Task
 from .metrics import checked_metric
 
 if TYPE_CHECKING:
     from ...data import Dataset
-
-T = TypeVar("T", bound=Task)
 
 TASKS: dict[str, tuple[str, str, str]] = {
     "session": (".session", "open_session", "SessionOptions"),
@@ -66,26 +60,3 @@ def _checked(name: str, known: type[BaseModel], options: Mapping[str, Any]) -> B
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise OptimizeError(f"options of task {name}: {faults}\n  there are {', '.join(known.model_fields)}") from None
-
-
-def with_seed(task: T, texts: Texts) -> T:
-    """The task with other texts to begin from; each is checked against the fields that it may hold and must.
-
-    A text may be a prompt file's, with its header. Raises `OptimizeError` for a text there is not and for a required field
-    that is missing, `PromptError` for a field there is not.
-    """
-    components = dict(task.components)
-    for name, text in texts.items():
-        if name not in components:
-            raise OptimizeError(f"{task.name} has no text {name!r}\n  there are {', '.join(components)}")
-        known, plain = components[name], body(text)
-        if known.fields:
-            prompt = Prompt.parse(plain, f"seed prompt {name!r}", known=known.fields)
-            lacking = [one for one in known.required if not prompt.used & set(one.split("|"))]
-            if lacking:
-                wanted = " and ".join(" or ".join("{{" + one + "}}" for one in each.split("|")) for each in lacking)
-                raise OptimizeError(f"the seed prompt {name!r} needs {wanted}\n  put it where its text belongs")
-        components[name] = replace(known, text=plain)
-    other = copy(task)
-    object.__setattr__(other, "components", components)  # tasks are frozen
-    return other
