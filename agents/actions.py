@@ -42,11 +42,14 @@ class Record:
     @classmethod
     def from_json(cls: type[R], data: Mapping[str, Any]) -> R:
         """The value `json` was called on. Raises `ValueError` naming missing or unknown fields."""
-        known, needed = _fields(cls)
-        if not (data.keys() <= known and needed <= data.keys()):
-            wrong = sorted((data.keys() - known) | (needed - data.keys()))
+        blank, needed = _fields(cls)
+        if not (data.keys() <= blank.keys() and needed <= data.keys()):
+            wrong = sorted((data.keys() - blank.keys()) | (needed - data.keys()))
             raise ValueError(f"not one {cls.__name__.lower()}: missing or unknown {', '.join(wrong)}")
-        return cls(**data)
+        # As cls(**data), which sets the fields of a frozen class one by one, in four times the time.
+        record = object.__new__(cls)
+        record.__dict__.update(blank, **data)
+        return record
 
     def replace(self: R, **changes: Any) -> R:
         """The same with some fields changed."""
@@ -54,10 +57,11 @@ class Record:
 
 
 @cache
-def _fields(cls: type[Record]) -> tuple[frozenset[str], frozenset[str]]:
-    """Names of a record's fields, and of those without a default."""
-    needed = (f for f in fields(cls) if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING)
-    return frozenset(f.name for f in fields(cls)), frozenset(f.name for f in needed)
+def _fields(cls: type[Record]) -> tuple[dict[str, Any], frozenset[str]]:
+    """A record's fields with their defaults, in order, and the names of those without one. No default is made anew for
+    each record."""
+    needed = frozenset(f.name for f in fields(cls) if f.default is dataclasses.MISSING)
+    return {f.name: None if f.name in needed else f.default for f in fields(cls)}, needed
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ def running(
 ) -> FloatArray:
     """The running estimate, 1..10, after a page worth `value`."""
     before = np.asarray(previous, dtype=np.float64)
-    return np.clip(before + config.learning * (np.asarray(value, dtype=np.float64) - before), 1.0, 10.0)
+    after = before + config.learning * (np.asarray(value, dtype=np.float64) - before)
+    return np.minimum(np.maximum(after, 1.0), 10.0)  # np.clip, which for one user takes five times as long
 
 
 def next_satisfaction(

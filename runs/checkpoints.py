@@ -10,6 +10,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from .errors import CorruptRun
@@ -127,13 +128,18 @@ def final_channels(log: LogFile, leave_out: frozenset[str]) -> Iterator[tuple[st
     sql = "SELECT thread, channels FROM checkpoints AS c WHERE ns = '' AND id = (SELECT max(id) FROM checkpoints " + (
         "WHERE thread = c.thread AND ns = '') ORDER BY thread"
     )
+
+    @lru_cache(maxsize=20_000)  # small values are those of many threads
+    def hashed(ref: int) -> str:
+        return hashlib.sha256(_body(log, ref)).hexdigest()
+
     for thread, channels in log.rows(sql):
         refs = {
             n: r
             for n, r in refs_of(log, channels).items()
             if not n.startswith(("__", "branch:")) and n not in leave_out
         }
-        yield thread, {name: hashlib.sha256(_body(log, ref)).hexdigest() for name, ref in sorted(refs.items())}
+        yield thread, {name: hashed(ref) for name, ref in sorted(refs.items())}
 
 
 def _row(log: LogFile, found: tuple) -> Row:

@@ -7,7 +7,7 @@ rows, passed to `register_table` beside the code that writes the event.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,7 +99,7 @@ class _Sink:
     """Rows of one table on their way into it."""
 
     spec: TableSpec
-    pending: list[dict[str, Any]] = field(default_factory=list)
+    pending: list[Mapping[str, Any]] = field(default_factory=list)
     count: int = 0
 
 
@@ -232,7 +232,7 @@ def _from_file(run: Run, name: str, specs: Mapping[str, TableSpec]) -> pyarrow.T
         return None  # a damaged table is no loss: the log has it all
 
 
-def _rows(run: Run, specs: Mapping[str, TableSpec]) -> Iterator[tuple[TableSpec, dict[str, Any]]]:
+def _rows(run: Run, specs: Mapping[str, TableSpec]) -> Iterator[tuple[TableSpec, Mapping[str, Any]]]:
     """Rows of these tables, in one pass over the events and one over the calls."""
     by_kind: dict[str, list[TableSpec]] = {}
     for spec in specs.values():
@@ -242,10 +242,11 @@ def _rows(run: Run, specs: Mapping[str, TableSpec]) -> Iterator[tuple[TableSpec,
     for event in run.events(kind=only) if by_kind else ():
         for spec in by_kind.get(event.kind, ()):
             try:
-                rows = [dict(row) for row in spec.rows(event)]
+                rows = list(spec.rows(event))
             except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
                 raise damaged(run.log.path, f"table {spec.name!r} of event {event.seq}: {error!r}") from error
-            yield from ((spec, row) for row in rows)
+            for row in rows:
+                yield spec, row
     if _CALLS.name in specs:
         yield from ((_CALLS, row) for row in run.calls.facts([column.name for column in _CALLS.columns]))
 
@@ -268,18 +269,20 @@ def _schema(spec: TableSpec, through: str) -> pyarrow.Schema:
     return pa.schema(fields, metadata={"doc": spec.doc, "event_kind": spec.event_kind, THROUGH: through.encode()})
 
 
-def _arrow(pa: Any, spec: TableSpec, rows: list[dict[str, Any]], schema: pyarrow.Schema) -> pyarrow.Table:
+def _arrow(pa: Any, spec: TableSpec, rows: Sequence[Mapping[str, Any]], schema: pyarrow.Schema) -> pyarrow.Table:
     names = {column.name for column in spec.columns}
     as_json = [column.name for column in spec.columns if column.type == "json"]
     for row in rows:
-        if unknown := row.keys() - names:
+        if not names.issuperset(row):
             raise RunError(
-                f"table {spec.name!r} got a row with undocumented columns {sorted(unknown)}",
+                f"table {spec.name!r} got a row with undocumented columns {sorted(row.keys() - names)}",
                 "document them with a Column in its TableSpec, or leave them out of its rows",
             )
-        for name in as_json:
-            if row.get(name) is not None:
-                row[name] = dumps(row[name], f"table {spec.name}, column {name}")
+    if as_json:
+        rows = [
+            {**row, **{n: dumps(row[n], f"table {spec.name}, column {n}") for n in as_json if row.get(n) is not None}}
+            for row in rows
+        ]
     try:
         return pa.Table.from_pylist(rows, schema=schema)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
