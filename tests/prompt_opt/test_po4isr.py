@@ -187,6 +187,15 @@ def test_the_papers_search_takes_two_fifths_of_that() -> None:
     assert len(found.asks) == forecast["proposals"]
 
 
+def test_prompts_that_a_guard_refuses_give_way_to_others() -> None:
+    def loses_the_field_every_second_time(ask: Ask, n: int) -> dict[str, Any]:
+        written = writes_new(ask, n)
+        return {"prompt": "The case is gone."} if "prompt" in written and n % 2 else written
+
+    found = run(all_wrong, loses_the_field_every_second_time, depth=1, batch=10, errors=10)
+    assert {note.why for note in found.notes("beam")} == {"kept at depth 1 from 9 prompts (pool)"}  # the seed and eight
+
+
 def test_an_error_takes_one_question_for_reasons_one_for_a_prompt_and_two_for_paraphrases() -> None:
     found = run(all_wrong, depth=1)
     assert [len(step.asks) for step in found.steps if isinstance(step, Think)] == [4, 4, 8]

@@ -178,6 +178,7 @@ def test_lost_calls_give_no_prompt_an_advantage() -> None:
     means = dict(found.choice.ranking)
     assert max(means, key=lambda name: means[name]) != found.context.seed_candidate.id
     assert found.choice.candidate == found.context.seed_candidate
+    assert found.choice.ranking[0][0] == found.context.seed_candidate.id
 
 
 def test_a_spent_budget_ends_the_search_at_any_step_with_the_best_so_far() -> None:
@@ -212,6 +213,7 @@ def test_a_person_may_refuse_or_edit_a_prompt() -> None:
     found = drive(RecPrompt(config), setting(20, 10), rule, script, approve=decide)
     assert [slots(request) for request in found.asked("revise")] == [(FIRST, FIRST)] * 2 + [(edited.texts["rank"],) * 2]
     assert found.choice.candidate == edited
+    assert len(found.context.scores.of(edited.id)) == 20
 
 
 def test_several_texts_are_revised_in_turn() -> None:
