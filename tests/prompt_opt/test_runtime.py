@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from small_world import Climber, WordProvider, WordTask, door, skill
 
 from recloop.llm import Budget
+from recloop.prompt_opt.errors import OptimizeError, SearchChanged
 from recloop.prompt_opt.search import Finished, optimize
-from recloop.prompt_opt.splits import Sizes
+from recloop.prompt_opt.splits import Sizes, draw_splits
+from recloop.prompt_opt.steps import Choice, Evaluate
 from recloop.runs import Run
 
 SIZES = Sizes(search=20, selection=20, test=30)
@@ -56,3 +59,131 @@ async def test_equal_searches_have_equal_digests_at_any_concurrency(tmp_path: Pa
         with Run.open(out) as run:
             digests.add(run.digest())
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("calls", [70, 90, 110, 130, 150, 175])
+async def test_a_budget_of_calls_is_kept_and_the_sealed_test_is_still_paid(tmp_path: Path, calls: int) -> None:
+    budget, provider = Budget(calls=calls), WordProvider()
+    found = await climb(tmp_path / "run", provider, budget)
+    assert provider.calls <= calls and budget.spent.calls <= calls
+    assert found.status == "finished" and found.verdict is not None
+    with Run.open(tmp_path / "run") as run:
+        choice = next(run.events(kind="choice"))
+    assert "budget of calls" in choice.data["why"]
+
+
+async def test_a_budget_that_cannot_pay_the_sealed_test_is_refused_before_any_call(tmp_path: Path) -> None:
+    provider = WordProvider()
+    with pytest.raises(OptimizeError, match="leaves nothing for the search"):
+        await climb(tmp_path / "run", provider, Budget(calls=60))
+    assert provider.calls == 0
+
+
+async def test_a_search_that_its_budget_ended_can_be_replayed_step_by_step(tmp_path: Path) -> None:
+    """Killed right after the budget's stop was recorded, it ends as the unbroken one did."""
+    await climb(tmp_path / "whole", budget=Budget(calls=110))
+    with Run.open(tmp_path / "whole") as run:
+        digest = run.digest()
+    provider = WordProvider()
+    model = door(provider, Budget(calls=110))
+    first = optimize(WordTask(), Climber(), model=model, out=tmp_path / "cut", budget=model.line.budget, sizes=SIZES)
+    task = asyncio.ensure_future(first)
+    while provider.calls < 48:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    budget = Budget(calls=110).resume({"spent": {"calls": provider.calls, "tokens": 0, "usd": 0, "seconds": 0}})
+    await climb(tmp_path / "cut", provider, budget)
+    with Run.open(tmp_path / "cut") as run:
+        assert run.digest() == digest
+    assert budget.spent.calls <= 110
+
+
+async def test_a_prompt_waits_for_approval_and_can_be_edited_or_refused(tmp_path: Path) -> None:
+    waiting = await climb(tmp_path / "run", approve=True)
+    assert waiting.status == "paused" and "waits for approval" in waiting.reason
+
+    async def edited(wanted: Any) -> Any:
+        return {"rank": "mind the intent, the recent and the genre and the rank {{case}}"}
+
+    found = await climb(tmp_path / "run", approve=True, approver=edited)
+    assert found.status == "finished" and found.candidate is not None
+    with Run.open(tmp_path / "run") as run:
+        makers = {event.agent: event.data["maker"] for event in run.events(kind="candidate")}
+    assert makers[found.candidate.id] == "person"
+
+    async def refused(wanted: Any) -> bool:
+        return False
+
+    found = await climb(tmp_path / "other", approve=True, approver=refused)
+    assert found.verdict is not None and found.verdict["outcome"] == "seed stands"
+
+
+async def test_lost_calls_are_missing_and_never_zero(tmp_path: Path) -> None:
+    """A quarter of all tries is lost and nothing is tried again: the means are those of the cases that were answered."""
+    provider = WordProvider(fails=lambda n: n % 4 == 0)
+    found = await climb(tmp_path / "run", provider)
+    assert found.verdict is not None and found.verdict["outcome"] == "not ranked"
+    with Run.open(tmp_path / "run") as run:
+        rows = [row for event in run.events(kind="scores") for row in event.data["rows"]]
+    lost = [row for row in rows if row["status"] == "transport"]
+    assert lost and not any("values" in row for row in lost)
+    assert all(row["values"]["mrr"] > 0 for row in rows if row["status"] == "ok")
+
+
+async def test_a_lost_endpoint_pauses_the_search_and_it_goes_on(tmp_path: Path) -> None:
+    gone = {"now": False}
+    provider = WordProvider(fails=lambda n: n > 45 and gone["now"])
+    gone["now"] = True
+    paused = await climb(tmp_path / "run", provider)
+    assert paused.status == "paused" and "never reached the model" in paused.reason
+    gone["now"] = False
+    found = await climb(tmp_path / "run", provider)
+    assert found.status == "finished"
+    await climb(tmp_path / "whole")
+    with Run.open(tmp_path / "run") as run, Run.open(tmp_path / "whole") as whole:
+        assert run.digest() == whole.digest()
+
+
+async def test_a_finished_search_is_not_searched_on(tmp_path: Path) -> None:
+    await climb(tmp_path / "run")
+    provider = WordProvider()
+    again = await climb(tmp_path / "run", provider)
+    assert provider.calls == 0 and again.status == "finished"
+
+
+async def test_other_data_or_another_seed_prompt_is_refused(tmp_path: Path) -> None:
+    waiting = await climb(tmp_path / "run", approve=True)
+    assert waiting.status == "paused"
+    with pytest.raises(OptimizeError, match="the task is not what this search began with"):
+        await optimize(WordTask(hash="other"), Climber(), model=door(WordProvider()), out=tmp_path / "run", sizes=SIZES)
+    with pytest.raises(OptimizeError, match="the seed prompt is not what"):
+        await climb(tmp_path / "run", seed_texts={"rank": "Another. {{case}}"})
+
+
+async def test_another_optimizer_on_the_same_log_is_told(tmp_path: Path) -> None:
+    await climb(tmp_path / "run", approve=True)
+
+    class Other(Climber):
+        def search(self, context: Any) -> Any:
+            yield Evaluate([(context.seed_candidate, context.selection)])
+            return Choice(context.seed_candidate, "")
+
+    with pytest.raises(SearchChanged, match="step 0 was to evaluate"):
+        await optimize(WordTask(), Other(), model=door(WordProvider()), out=tmp_path / "run", sizes=SIZES)
+
+
+def test_splits_are_apart_and_shrink_together() -> None:
+    splits = draw_splits(WordTask(60), Sizes(search=80, selection=60, test=100), seed=3)
+    assert [len(part) for part in splits] == [20, 15, 25]
+    assert len({*splits.search, *splits.selection, *splits.test}) == 60
+    with pytest.raises(OptimizeError, match="10 a split"):
+        draw_splits(WordTask(20), Sizes(), seed=0)
+    with pytest.raises(OptimizeError, match="is in 'search' and in 'test'"):
+        draw_splits(WordTask(60, parts={"search": ["c1"], "test": ["c1"]}), Sizes(), seed=0)
+
+
+async def test_a_seed_prompt_that_breaks_its_contract_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptimizeError, match="lost its field"):
+        await climb(tmp_path / "run", seed_texts={"rank": "no field"})
