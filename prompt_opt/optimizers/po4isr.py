@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator
 
+from ...llm.fence import fence
 from ..candidate import Candidate
 from ..context import Context
 from ..selectors import PO4ISRUCB, Selector, open_selector, select_candidates
@@ -344,7 +345,7 @@ class PO4ISR:
     def _better(self, context: Context, error: _Error, why: Mapping[str, Any], i: int) -> Ask:
         messages = self._refine.render(
             **self._shown(context, error),
-            reasons=prompt_text("\n".join(why["reasons"])),
+            reasons=fence("\n".join(why["reasons"]), "reasons"),
             fields=fields_text(context.components[error.component]),
         )
         return self._ask(messages, Revision, "refine", i)

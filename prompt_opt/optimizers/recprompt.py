@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from ...llm.fence import fence
 from ..candidate import Candidate
 from ..context import Context
 from ..scores import FloatArray
@@ -178,12 +179,12 @@ class RecPrompt:
                 asked += yield Think([self._ask(self._observe.render(**shared), Observation, "observe", attempt)])
                 if not asked[-1].ok:
                     continue
-                observation = str(asked[-1].value["observation"])
+                observation = str(asked[-1].value["observation"])  # its words may be the items' own
             messages = self._revise.render(
                 **shared,
                 best=prompt_text(best.texts[component]),
                 fields=fields_text(context.components[component]),
-                observation=observation,
+                observation=observation if self._manual else fence(observation, "observation"),
             )
             asked += yield Think([self._ask(messages, Revision, "revise", attempt)])
             if not asked[-1].ok:
