@@ -45,6 +45,5 @@ def ngrams(folds: Sequence[str], n: int) -> NDArray[np.uint64]:
 def jaccard(first: Sequence[str], second: Sequence[str], n: int = 1) -> float:
     """Shared n-grams over all n-grams of two texts, 0 to 1; texts shorter than n are compared whole."""
     n = max(1, min(n, len(first), len(second)))
-    a, b = np.unique(ngrams(first, n)), np.unique(ngrams(second, n))
-    shared = len(np.intersect1d(a, b, assume_unique=True))
-    return shared / (len(a) + len(b) - shared) if len(a) + len(b) else 1.0
+    a, b = (set(zip(*(text[i:] for i in range(n)), strict=False)) for text in (first, second))
+    return len(a & b) / len(a | b) if a or b else 1.0

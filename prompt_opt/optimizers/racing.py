@@ -105,7 +105,7 @@ def _from_bank(config: RacingConfig, context: Context) -> bool:
 
 
 class _Search:
-    """One search under way. `known`: every candidate that entered, by id, in order; `made_by`: operator -> this round's."""
+    """One search under way. `known`: every candidate that entered, by id, in order; `words`: theirs, to tell twins by."""
 
     def __init__(self, config: RacingConfig, selector: Selector, context: Context) -> None:
         self.config, self.selector, self.context = config, selector, context
@@ -114,7 +114,7 @@ class _Search:
         self.words: dict[str, list[str]] = {self.seed.id: _words(self.seed)}
         self.bank = Bank(context) if _from_bank(config, context) else None
         self.bandit = GainPerToken(config.operators)
-        self.asked = 0
+        self._errors: dict[tuple[str, int], tuple[Cluster, ...]] = {}
 
     # -- the whole
 
@@ -126,7 +126,7 @@ class _Search:
         for round in range(self.config.rounds):
             width = self.affordable_width()
             if not width:
-                why = "the budget is spent but for the choice among finalists"
+                why = "the budget holds no further race beside the choice among finalists"
                 break
             accepted = yield from self.round(round, width)
             idle = 0 if accepted else idle + 1
@@ -181,7 +181,10 @@ class _Search:
         return made, tokens
 
     def errors(self, parent: Candidate, round: int) -> tuple[Cluster, ...]:
-        return clusters(self.context, parent, round)
+        key = (parent.id, round)  # nothing is scored while a round's candidates are made
+        if key not in self._errors:
+            self._errors[key] = clusters(self.context, parent, round)
+        return self._errors[key]
 
     def parents(self, round: int, turn: int, count: int) -> list[Candidate]:
         """Parents by chance: the incumbent half of the time, else one that is best on some cases, or one that is on the
@@ -248,6 +251,10 @@ class _Search:
         arms = [before, *fresh]
         found = yield from select_candidates(self.selector, arms, self.context.search, self.context, 1)
         winner = found.candidates[0] if found.candidates else before
+        for arm, each in enumerate(arms):
+            if each not in (winner, before) and each.id not in found.eliminated:
+                told = {"round": round, "estimate": _plain(found.estimates[arm])}
+                yield Note("behind", each.id, f"level with {winner.id} as far as the race went, and not ahead", told)
         if winner is before:
             yield Note("kept", before.id, "no new prompt was ahead of the incumbent", {"round": round})
             return False
@@ -301,7 +308,7 @@ class _Search:
         left = self.affordable() - 2 * len(self.context.selection)
         if left == float("inf"):
             return self.config.width
-        return max(0, min(self.config.width, int(left // max(1, len(self.context.search)))))
+        return max(0, min(self.config.width, int((left + 1e-6) / max(1, len(self.context.search)))))
 
     # -- the end
 
@@ -315,7 +322,7 @@ class _Search:
         able = [self.known[name] for name, lead in ranking if lead > 0 and rows[name].cases >= LEAST]
         first = [self.incumbent] if self.incumbent is not self.seed else []
         finalists = list({each.id: each for each in [*first, *able]}.values())
-        room = self.affordable() / max(1, len(self.context.selection)) - 1  # the seed is scored there too
+        room = (self.affordable() + 1e-6) / max(1, len(self.context.selection)) - 1  # the seed is scored there too
         finalists = finalists[: int(max(0.0, min(self.config.finalists, room)))]
         if not finalists:
             return Choice(self.seed, f"{why}; no candidate was ahead of the seed", tie=True, ranking=ranking)
@@ -340,6 +347,10 @@ def _words(candidate: Candidate) -> list[str]:
 
 def _there(values: FloatArray) -> FloatArray:
     return values[~np.isnan(values)]
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 6)
 
 
 def _told(row: Merits) -> dict[str, Any]:

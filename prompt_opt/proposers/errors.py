@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...llm.fence import fence
@@ -89,14 +89,19 @@ def _halved(
         return None
     said = {case: folded(context.story(context.cases[case])) for case in cases}
     # Two poles, far from each other (Gonzalez 1985): the case least like the first, and the one least like that.
-    pole = min(cases, key=lambda case: jaccard(said[case], said[cases[0]]))
-    other = min(cases, key=lambda case: jaccard(said[case], said[pole]))
-    near = [case for case in cases if jaccard(said[case], said[pole]) >= jaccard(said[case], said[other])]
-    far = [case for case in cases if case not in near]
+    first = _likeness(said, cases[0])
+    pole = _likeness(said, min(cases, key=lambda case: first[case]))
+    other = _likeness(said, min(cases, key=lambda case: pole[case]))
+    near = [case for case in cases if pole[case] >= other[case]]
+    far = [case for case in cases if pole[case] < other[case]]
     if not far:
         return None
     rest = [group for group in groups if group[2] is not cases]
     return [*rest, (kind, told, near), (kind, told, far)]
+
+
+def _likeness(said: Mapping[str, Sequence[str]], to: str) -> dict[str, float]:
+    return {case: jaccard(words, said[to]) for case, words in said.items()}
 
 
 def _diagnosis(context: Context, candidate: Candidate, case: str) -> Diagnosis:
