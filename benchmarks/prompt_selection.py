@@ -19,6 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -183,7 +184,7 @@ def run(quick: bool) -> dict[str, Any]:
         [] if quick else [Setting("heavy ties", 0.0, 50)]
     )
     rows: list[dict[str, Any]] = []
-    for made in (*(measure(s, races, rivals) for s in settings), *(false_elimination(s, many) for s in checks)):
+    for made in chain((measure(s, races, rivals) for s in settings), (false_elimination(s, many) for s in checks)):
         for row in made:
             print(json.dumps(row), flush=True)
             rows.append(row)

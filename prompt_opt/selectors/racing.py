@@ -34,7 +34,8 @@ class RacingConfig(BaseModel):
     """Chance, over the whole race, that one of the truly best arms is eliminated (shared out over rivals: Bonferroni).
     Not promised by "z"."""
     epsilon: NonNegativeFloat = 0.005
-    """Stop when no arm in the race can be better than the leader by more than this. In units of the value."""
+    """Stop when every arm left is so close to the leader: surely not better by more than this, and not worse by more as far
+    as one can see. A tie. In units of the value."""
     z: PositiveFloat = 2.0
     """Standard errors, in mode "z"."""
     first: PositiveInt = 8
@@ -143,10 +144,10 @@ class _Race:
         if not len(rivals):
             return
         better, close = self._beyond_doubt(leaders, rivals)
-        self.close = bool(close.all())
-        first = int(leaders[0])
+        mean, first = self.pairs.mean(), int(leaders[0])
+        self.close = bool((close & (mean[leaders[:, None], rivals[None, :]] <= self.config.epsilon)).all())
         for arm in rivals[better.all(axis=0)]:
-            behind, pairs = float(self.pairs.mean()[first, arm]), int(self.pairs.n[first, arm])
+            behind, pairs = float(mean[first, arm]), int(self.pairs.n[first, arm])
             self._out(int(arm), f"behind arm {first} by {behind:.4f} over {pairs} cases ({self.config.mode})")
 
     def _beyond_doubt(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> tuple[BoolArray, BoolArray]:
@@ -169,7 +170,7 @@ class _Race:
 
     def result(self) -> Selection:
         ranked = self.pairs.ranked(self.inside)
-        kept = tuple(int(arm) for arm in ranked[: self.keep])
+        kept = tuple(int(arm) for arm in ranked[: self.keep] if self.pairs.known[arm])
         estimates = self.pairs.estimates(kept[0]) if kept else np.full(self.arms, np.nan)
-        tie = len(ranked) > 1 and not bool(self._beyond_doubt(ranked[:1], ranked[1:2])[0][0, 0])
+        tie = len(kept) > 0 and len(ranked) > 1 and not bool(self._beyond_doubt(ranked[:1], ranked[1:2])[0][0, 0])
         return Selection(kept, tie, estimates, int(self.pairs.asked.sum()), self.eliminated)

@@ -94,6 +94,10 @@ def log_capital(differences: ArrayLike, mean: float = 0.0, bets: FloatArray = BE
         raise ValueError("a stake below its claim's mean could lose more than everything: mean must be 0 or less")
     given = np.asarray(differences, dtype=np.float64)
     above = np.where(np.isnan(given), 0.0, given - mean)
+    if above.size and (above.min() < -1.0 or above.max() > 1.0 - mean):
+        raise ValueError(
+            "betting needs differences in [-1, 1], so values in [0, 1]: take another mode, or scale the values"
+        )
     shape = (-1,) + (1,) * above.ndim
     return np.log1p(bets.reshape(shape) * above).sum(axis=-1)
 
