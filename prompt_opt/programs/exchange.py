@@ -179,9 +179,10 @@ async def fields_of(task: Task, case: Case) -> dict[str, str]:
     ((name, component),) = task.components.items()
     text = "".join(f"\n⟦{field}⟧{{{{{field}}}}}⟦/{field}⟧" for field in component.fields)
     listener = _Listener()
-    await task.run({name: text}, case, cast(Model, listener), Place())
+    if component.fields:
+        await task.run({name: text}, case, cast(Model, listener), Place())
     heard = {field: re.search(rf"⟦{field}⟧(.*?)⟦/{field}⟧", listener.heard, re.DOTALL) for field in component.fields}
-    if not component.fields or None in heard.values():
+    if not heard or None in heard.values():
         raise OptimizeError(f"{task.name} does not fill its prompt in one call, so promptfoo cannot be given its cases")
     return {field: found[1] for field, found in heard.items() if found is not None}
 

@@ -17,6 +17,10 @@ class Stopped(BaseException):
     """The budget is spent. No `Exception`, so that no library takes it for a bad answer and goes on."""
 
 
+class Fatal(BaseException):
+    """A mistake that a person has to mend; its cause says which. No `Exception`, for the same reason."""
+
+
 def _set_event() -> asyncio.Event:
     event = asyncio.Event()
     event.set()

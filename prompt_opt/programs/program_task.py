@@ -12,6 +12,7 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ...llm.errors import ModelConfigError, ModelFailed
 from ...llm.fence import fence
 from ...llm.types import Outcome, Place, Status, Usage
 from ...methods.recommenders.errors import RecommenderError
@@ -122,9 +123,9 @@ class ProgramTask:
         except Exception as problem:
             error = problem
         if error is None:
-            self._went_well = True
+            self.well()
             return _spent("ok", calls, prediction, "")
-        status, why = self._read(error, case, calls)
+        status, why = self.read(error, case.id, any(outcome.ok for outcome in calls))
         return _spent(status, calls, None, why)
 
     def score(self, case: Case, outcome: Outcome[Any]) -> Result:
@@ -173,28 +174,40 @@ class ProgramTask:
             self._made.move_to_end(id)
             return self._made[id]
 
-    def _read(self, error: Exception, case: Case, calls: list[Outcome[Any]]) -> tuple[Status, str]:
-        """What a failed run was: a model's failure keeps its status, an answer that does not fit is a `parse_fail`."""
-        from dspy.utils.exceptions import AdapterParseError
+    def well(self) -> None:
+        """The program has answered: what fails from now on is hardly its own fault."""
+        self._went_well = True
 
-        from ...llm.errors import ModelConfigError, ModelFailed
+    def read(self, error: Exception, case: str, answered: bool) -> tuple[Status, str]:
+        """What a failed run was: a model's failure keeps its status, an answer that does not fit is a `parse_fail`.
 
+        `answered`: whether the model had said anything before. Raises `OptimizeError` where the program is broken.
+        """
         for each in _chain(error):
             if isinstance(each, ModelConfigError):
                 raise each
-            if isinstance(each, ModelFailed):
-                return each.outcome.status, each.outcome.error
-            if isinstance(each, AdapterParseError):
-                return "parse_fail", f"the answer does not fit the signature: {_clipped(str(each))}"
+        if (failed := model_failure(error)) is not None:
+            return failed
         why = f"{type(error).__name__}: {error}"
         self._fails += 1
-        answered = any(outcome.ok for outcome in calls)
         if not answered or isinstance(error, BUGS) or (not self._went_well and self._fails >= FAILS):
             raise OptimizeError(
-                f"{self.name} failed on case {case.id}: {why}\n"
+                f"{self.name} failed on case {case}: {why}\n"
                 "  does it run by itself on that example? recloop --traceback shows where"
             ) from error
         return "parse_fail", f"the program could not use the answer: {_clipped(why)}"
+
+
+def model_failure(error: BaseException) -> tuple[Status, str] | None:
+    """How the model failed, where it is the model's failure that made a program raise; None where it is not."""
+    from dspy.utils.exceptions import AdapterParseError
+
+    for each in _chain(error):
+        if isinstance(each, ModelFailed):
+            return each.outcome.status, each.outcome.error
+        if isinstance(each, AdapterParseError):
+            return "parse_fail", f"the answer does not fit the signature: {_clipped(str(each))}"
+    return None
 
 
 def set_instructions(program: dspy.Module, texts: Texts) -> None:

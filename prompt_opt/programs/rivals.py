@@ -25,12 +25,15 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from ...llm.types import Place
 from ..candidate import Candidate
 from ..context import Context
-from ..errors import OptimizeError
+from ..errors import EndpointLost, OptimizeError
 from ..steps import Bench, Choice, Enter, Evaluate, Note, OutOfBudget, Outside, Search
-from .metered import Meter, Metered, Stopped, dspy_face
+from .metered import Fatal, Meter, Metered, Stopped, dspy_face
 
 COVERED = 0.5
 """A candidate scored on fewer cases than this share of the most-scored one's is no best: few cases flatter."""
+
+FEW = 3
+"""Fewer lost evaluations than this are no proof that the endpoint is lost."""
 
 Z = 1.96
 """Standard errors within which a finalist is not told from the seed."""
@@ -113,6 +116,8 @@ class Rival:
             await asyncio.to_thread(self._compile, stage, task_lm, proposal_lm, meter, context.seed)
         except Stopped as stop:
             ended = str(stop)
+        except Fatal as mistake:
+            raise mistake.__cause__ or mistake from None
         except OptimizeError:
             raise
         except Exception as problem:
@@ -122,14 +127,16 @@ class Rival:
         finally:
             meter.stop("the rival has ended")  # its threads may still have calls in mind
         await meter.quiet()
-        spent = meter.spent
+        spent, lost = meter.spent, stage.ledger.missing
+        if lost >= FEW and lost > stage.ledger.scored:
+            raise EndpointLost(f"{lost} evaluations of {self.name} never reached the model")
         return {
             "ended": ended,
             "candidates": stage.ledger.candidates(),
             "calls": spent.calls,
             "tokens": spent.tokens,
             "roles": {role: list(meter.of(role)) for role in ("task", "proposals")},
-            "missing": stage.ledger.missing,
+            "missing": lost,
             "broken": stage.ledger.broken,
         }
 

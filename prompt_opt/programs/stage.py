@@ -9,22 +9,25 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import dspy
 from dspy.signatures import make_signature
 
 from ...llm.dspy_face import DRAWS
-from ...llm.errors import ModelFailed
+from ...llm.errors import ModelConfigError, ModelFailed
 from ...llm.prompts import FIELD
 from ...llm.types import Outcome, Place
 from ..candidate import candidate_id
+from ..errors import OptimizeError
 from ..guards import contract
 from ..task import MISSING, Result, Task, Texts
-from .metered import Metered
+from .metered import Fatal, Metered
 from .program_task import ProgramTask
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -53,6 +56,12 @@ class Ledger:
     def refuse(self) -> None:
         with self._lock:
             self.broken += 1
+
+    @property
+    def scored(self) -> int:
+        """Evaluations with a value."""
+        with self._lock:
+            return sum(len(values) for row in self.rows.values() for values in row["values"].values())
 
     def candidates(self) -> list[dict[str, Any]]:
         """As JSON: texts and mean value by case."""
@@ -99,7 +108,7 @@ class TaskProgram(dspy.Module):
         else:
             place = Place(candidate_id(texts), 0, id, DRAWS * int(dspy.settings.lm.kwargs.get("rollout_id") or 0))
             work: Any = bound.task.run(texts, known, bound.model, place)  # type: ignore[arg-type]
-            outcome = asyncio.run_coroutine_threadsafe(work, bound.loop).result()
+            outcome = _fatal(asyncio.run_coroutine_threadsafe(work, bound.loop).result)
         if outcome.status in MISSING:
             bound.ledger.lose()
             raise ModelFailed(outcome)
@@ -128,25 +137,23 @@ class Watched(dspy.Module):
         self.ids = _Shared({_spelled(dict(example.inputs())): id for id, example in reversed(examples.items())})
 
     def forward(self, **given: Any) -> Any:
-        from dspy.utils.exceptions import AdapterParseError
-
         bound, texts = self.bound, self.texts()
         task = bound.task
         assert isinstance(task, ProgramTask)
         mine = texts if not any(predictor.demos for predictor in self.predictors()) else None
         _last.texts = mine
         try:
-            return self.program(**given)
-        except ModelFailed as failed:
-            if failed.outcome.status in MISSING:
+            prediction = self.program(**given)
+        except Exception as error:
+            case = self.ids.get(_spelled(given), "")
+            status, _ = _fatal(task.read, error, case, True)
+            if status in MISSING:
                 bound.ledger.lose()
-            elif mine is not None and (case := self.ids.get(_spelled(given))) is not None:
+            elif mine is not None and case:
                 bound.ledger.add(mine, case, task.worst)
             raise
-        except AdapterParseError:
-            if mine is not None and (case := self.ids.get(_spelled(given))) is not None:
-                bound.ledger.add(mine, case, task.worst)
-            raise
+        task.well()
+        return prediction
 
     def texts(self) -> dict[str, str]:
         seeds = self.bound.task.components
@@ -187,7 +194,7 @@ class Stage:
     ) -> dspy.Prediction:
         """GEPA's metric of five arguments: the task's value, and its diagnosis as feedback."""
         if isinstance(self.task, ProgramTask):
-            judged = self.task.judge(gold, pred)
+            judged = _fatal(self.task.judge, gold, pred)
             texts, case = getattr(_last, "texts", None), self._ids.get(id(gold))
             if pred_name is None and texts is not None and case is not None:
                 self.ledger.add(texts, case, judged.value)
@@ -203,6 +210,14 @@ class Stage:
     def value(self, gold: Any, pred: Any, trace: Any = None) -> float:
         """The plain metric: the value alone."""
         return float(self.metric(gold, pred, trace).score)
+
+
+def _fatal(call: Callable[..., T], *arguments: Any) -> T:
+    """A mistake of the user's must reach the user: DSPy would take it for a bad answer, case after case."""
+    try:
+        return call(*arguments)
+    except (OptimizeError, ModelConfigError) as mistake:
+        raise Fatal from mistake
 
 
 def lost(task: Task, texts: Texts) -> str:
