@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import data, doctor, models, optimize, personas, replay, report, resume, runs, simulate, sweep
+from . import data, doctor, models, optimize, personas, prompts, replay, report, resume, runs, simulate, sweep
 from .output import BAD_INPUT, FAILED, INTERRUPTED, current_folder, is_ours
 from .output import report as report_error
 
@@ -59,6 +59,7 @@ app.command("resume", rich_help_panel=REHEARSE)(resume.command)
 app.command("replay", rich_help_panel=REHEARSE)(replay.command)
 app.command("report", rich_help_panel=LOOK)(report.command)
 app.add_typer(runs.app, name="runs", rich_help_panel=LOOK)
+app.add_typer(prompts.app, name="prompts", rich_help_panel=LOOK)
 app.add_typer(personas.app, name="personas", rich_help_panel=LOOK)
 app.add_typer(data.app, name="data", rich_help_panel=SET_UP)
 app.add_typer(models.app, name="models", rich_help_panel=SET_UP)

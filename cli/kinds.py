@@ -42,12 +42,22 @@ def show_summary(run: Run) -> None:
 
         sweep.print_sweep(sweep.summarise(run), console)
         return
+    if run.kind == "optimize":
+        from ..prompt_opt.printed import print_summary as print_search
+        from ..prompt_opt.summary import summarise as sum_up
+
+        print_search(sum_up(run), console)
+        return
     rows = [(name, number(value)) for name, value in flat(summary_of(run)).items()]
     print_table("Numbers", ["number", "value"], rows, right=["value"])
 
 
 def labels_of(run: Run) -> dict[str, str]:
     """What a run's summary calls its numbers, by key; empty for a kind that has no words for them."""
+    if run.kind == "optimize":
+        from ..prompt_opt.summary import LABELS
+
+        return dict(LABELS)
     if run.kind != "simulate":
         return {}
     from ..simulations import summarise

@@ -17,8 +17,9 @@ def command(
 ) -> None:
     """Write one HTML page about a run: numbers, plots, baselines, sample users.
 
-    The page holds everything itself and asks nothing of the network. A paused
-    run has a report too.
+    Of a prompt search: the verdict, the winning prompt, and every candidate
+    with what was changed and how it fared. The page holds everything itself
+    and asks nothing of the network. A paused run has a report too.
 
       recloop report recloop-runs/2026-01-31-simulate --open
 
@@ -32,6 +33,11 @@ def command(
             from .sweep import report_sweep
 
             report_sweep(opened, show, as_json)
+            return
+        if opened.kind == "optimize":
+            from .prompts import report_search
+
+            report_search(opened, show, as_json)
             return
         page, picture = write_report(opened), write_picture(opened)
     if as_json:

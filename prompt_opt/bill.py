@@ -92,7 +92,7 @@ def bill(run: Run, history: History) -> Bill:
             asked[call["agent"]].append((call, 1.0))
         for name in makers.get(call["key"], ()):
             made[name].append((call, 1 / len(makers[call["key"]])))
-    roles = {role: _sum(by_role[role]) for role in ROLES if by_role[role]}
+    roles: dict[Role, Spent] = {role: _sum(by_role[role]) for role in ROLES if by_role[role]}
     return Bill(
         total=_sum(pair for pairs in by_role.values() for pair in pairs),
         roles=roles,

@@ -18,7 +18,7 @@ STYLES = {"better": "bold green", "worse": "bold red", "not ranked": "bold red"}
 """Outcome of a verdict -> its colour; the others have none."""
 
 
-def print_search(summary: SearchSummary, console: Console) -> None:
+def print_summary(summary: SearchSummary, console: Console) -> None:
     """Print a search's summary. Names and prompts are data: no markup, no terminal escapes."""
     from rich.text import Text
 
@@ -69,7 +69,11 @@ def _numbers(summary: SearchSummary, console: Console) -> None:
             )
     if (lead := summary.lead) is not None:
         rows.append(
-            ("lead while searching", f"{lead['seen']:+.3f}", f"{lead['shrunken']:+.3f} with the winner's luck taken off")
+            (
+                "lead while searching",
+                f"{lead['seen']:+.3f}",
+                f"{lead['shrunken']:+.3f} with the winner's luck taken off",
+            )
         )
     _table(console, "", ("", "value", "95 % interval"), rows, right=(1,))
 
@@ -141,7 +145,9 @@ def _table(
 
     if not rows:
         return
-    table = Table(title=Text(title) if title else None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=Text(title) if title else None, title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
     table.header_style = "bold"
     for i, head in enumerate(heads):
         table.add_column(visible(head), justify="right" if i in right else "left", overflow="fold")

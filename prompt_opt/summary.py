@@ -103,7 +103,9 @@ class SearchSummary:
         why = self.reason or {"running": "it is under way, or was killed"}.get(self.status, self.status)
         if self.best is None:
             return "no verdict yet: nothing was recorded before the search stopped", why
-        lead = "" if self.lead is None else f", leading the seed by {self.lead['seen']:+.3f} on the cases it searched on"
+        lead = (
+            "" if self.lead is None else f", leading the seed by {self.lead['seen']:+.3f} on the cases it searched on"
+        )
         which = "the seed itself" if self.best == self.seed_prompt else f"{self.best}{lead}"
         return f"no verdict yet: the best so far is {which}; not yet tested", why
 
