@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from .personas import Persona
 
 
+SERVICES = {
+    "films": ("a film recommendation service", "films", "a film"),
+    "shop": ("an online shop", "products", "a product"),
+}
+"""Shipped action set -> what a `World` calls the service, its items, and one of them."""
+
 LONGEST_TITLE = 120
 """Characters of a title in a memory or a list; an item's own line on a page has room for more."""
 

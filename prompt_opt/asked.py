@@ -18,7 +18,7 @@ from .errors import OptimizeError
 from .search import Approver, Finished, finished, first_candidate, make_context, optimize
 from .splits import Sizes, draw_splits
 from .task import Task
-from .tasks.listwise import body
+from .tasks.building import body
 
 DEFAULT_MODEL = "local/smollm2"
 
@@ -244,7 +244,7 @@ async def _check(doors: Iterable[Door], going_on: Path | None) -> None:
 
 def task_of(config: OptimizeConfig, model: Door) -> Task:
     """The configured task."""
-    from .tasks.open import METRIC, open_task
+    from .tasks.open import open_task
 
     if config.task.startswith("dspy:"):
         from .programs.program_task import open_program
@@ -255,7 +255,7 @@ def task_of(config: OptimizeConfig, model: Door) -> Task:
         config.data,
         abilities=model.abilities,
         seed=config.seed,
-        metric=config.metric or METRIC,
+        metric=config.metric,
         options={"max_cases": config.sizes.total, **config.task_options},
     )
 

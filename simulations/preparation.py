@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..agents.actions import ACTION_SETS, ActionSet
-from ..agents.ask import World
+from ..agents.ask import SERVICES, World
 from ..agents.personas import Persona
 from ..data import Dataset, Split
 from ..evaluators import histogram
@@ -20,10 +20,6 @@ from .policy import Policy
 from .recorded import RecordedPolicy
 from .shared import Shared
 
-SERVICES = {
-    "films": ("a film recommendation service", "films", "a film"),
-    "shop": ("an online shop", "products", "a product"),
-}
 if TYPE_CHECKING:
     from ..runs import Run
 

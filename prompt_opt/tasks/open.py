@@ -22,6 +22,7 @@ TASKS: dict[str, tuple[str, str, str]] = {
     "session": (".session", "open_session", "SessionOptions"),
     "news": (".news", "open_news", "NewsOptions"),
     "rerank": (".rerank", "open_rerank", "RerankOptions"),
+    "simulator": (".simulator", "open_simulator", "SimulatorOptions"),
 }
 """Name -> module, opener, options. A new task is one more line; an opener takes (data, options, metric, seed, abilities)."""
 
@@ -40,7 +41,7 @@ def open_task(
     """The task of that name over `data` (None: its own default, the embedded MovieTweetings where there is one).
 
     `abilities`: of the model that will be asked, which decide how (see `asking.choose`). `metric`: what is maximised, by
-    default ndcg@10. `options`: fields of the task's options (its `…Options` class), as values or as text. Raises
+    default ndcg@10 (the simulator: auc). `options`: fields of the task's options (its `…Options` class), as values or as text. Raises
     `OptimizeError` for unknown names, options and metrics, `DataError` for data that cannot be used.
     """
     kind = name.strip().lower()
@@ -51,7 +52,9 @@ def open_task(
     where = import_module(TASKS[kind][0], __package__)
     _, opener, known = TASKS[kind]
     asked = _checked(kind, getattr(where, known), options or {})
-    return getattr(where, opener)(data, asked, checked_metric(metric or METRIC), seed, abilities)
+    if kind != "simulator":  # which ranks nothing: its opener knows its metrics
+        metric = checked_metric(metric or METRIC)
+    return getattr(where, opener)(data, asked, metric, seed, abilities)
 
 
 def _checked(name: str, known: type[BaseModel], options: Mapping[str, Any]) -> BaseModel:
