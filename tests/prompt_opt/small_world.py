@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
-
 from recloop.llm import Budget
 from recloop.llm.door import Door
 from recloop.llm.line import Line
@@ -162,7 +161,13 @@ class Climber:
 
 def door(provider: WordProvider, budget: Budget | None = None, concurrency: int = 8, attempts: int = 1) -> Door:
     line = Line(
-        provider, budget=budget, price=lambda: None, concurrency=concurrency, timeout=30, attempts=attempts, backoff=0.01
+        provider,
+        budget=budget,
+        price=lambda: None,
+        concurrency=concurrency,
+        timeout=30,
+        attempts=attempts,
+        backoff=0.01,
     )
     return Door(line)
 

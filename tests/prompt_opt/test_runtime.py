@@ -7,32 +7,37 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_world import Climber, WordProvider, WordTask, door, skill
-
 from recloop.llm import Budget
 from recloop.prompt_opt.errors import OptimizeError, SearchChanged
 from recloop.prompt_opt.search import Finished, optimize
 from recloop.prompt_opt.splits import Sizes, draw_splits
 from recloop.prompt_opt.steps import Choice, Evaluate
 from recloop.runs import Run
+from small_world import Climber, WordProvider, WordTask, door, skill
 
 SIZES = Sizes(search=20, selection=20, test=30)
 
 
-async def climb(out: Path, provider: WordProvider | None = None, budget: Budget | None = None, **options: Any) -> Finished:
+async def climb(
+    out: Path, provider: WordProvider | None = None, budget: Budget | None = None, **options: Any
+) -> Finished:
     model = door(provider or WordProvider(), budget)
     return await optimize(WordTask(), Climber(), model=model, out=out, budget=budget, sizes=SIZES, **options)
 
 
 async def test_a_search_ends_with_a_better_prompt_and_a_verdict(tmp_path: Path) -> None:
     found = await climb(tmp_path / "run")
-    assert found.status == "finished" and found.candidate is not None and found.verdict is not None
+    assert found.status == "finished"
+    assert found.candidate is not None
+    assert found.verdict is not None
     assert skill(found.candidate.texts["rank"]) == 3
     assert found.verdict["outcome"] == "better"
     assert found.verdict["cases"] == 30
     with Run.open(tmp_path / "run") as run:
         kinds = [event.kind for event in run.events()]
-        assert kinds.count("candidate") == 4 and kinds.count("opened") == 1 and kinds.count("verdict") == 1
+        assert kinds.count("candidate") == 4
+        assert kinds.count("opened") == 1
+        assert kinds.count("verdict") == 1
         assert run.table("scores").num_rows == 4 * 20 + 2 * 20 + 2 * 30
         assert run.table("candidates").num_rows == 4
 
@@ -65,8 +70,10 @@ async def test_equal_searches_have_equal_digests_at_any_concurrency(tmp_path: Pa
 async def test_a_budget_of_calls_is_kept_and_the_sealed_test_is_still_paid(tmp_path: Path, calls: int) -> None:
     budget, provider = Budget(calls=calls), WordProvider()
     found = await climb(tmp_path / "run", provider, budget)
-    assert provider.calls <= calls and budget.spent.calls <= calls
-    assert found.status == "finished" and found.verdict is not None
+    assert provider.calls <= calls
+    assert budget.spent.calls <= calls
+    assert found.status == "finished"
+    assert found.verdict is not None
     with Run.open(tmp_path / "run") as run:
         choice = next(run.events(kind="choice"))
     assert "budget of calls" in choice.data["why"]
@@ -102,13 +109,15 @@ async def test_a_search_that_its_budget_ended_can_be_replayed_step_by_step(tmp_p
 
 async def test_a_prompt_waits_for_approval_and_can_be_edited_or_refused(tmp_path: Path) -> None:
     waiting = await climb(tmp_path / "run", approve=True)
-    assert waiting.status == "paused" and "waits for approval" in waiting.reason
+    assert waiting.status == "paused"
+    assert "waits for approval" in waiting.reason
 
     async def edited(wanted: Any) -> Any:
         return {"rank": "mind the intent, the recent and the genre and the rank {{case}}"}
 
     found = await climb(tmp_path / "run", approve=True, approver=edited)
-    assert found.status == "finished" and found.candidate is not None
+    assert found.status == "finished"
+    assert found.candidate is not None
     with Run.open(tmp_path / "run") as run:
         makers = {event.agent: event.data["maker"] for event in run.events(kind="candidate")}
     assert makers[found.candidate.id] == "person"
@@ -117,18 +126,21 @@ async def test_a_prompt_waits_for_approval_and_can_be_edited_or_refused(tmp_path
         return False
 
     found = await climb(tmp_path / "other", approve=True, approver=refused)
-    assert found.verdict is not None and found.verdict["outcome"] == "seed stands"
+    assert found.verdict is not None
+    assert found.verdict["outcome"] == "seed stands"
 
 
 async def test_lost_calls_are_missing_and_never_zero(tmp_path: Path) -> None:
     """A quarter of all tries is lost and nothing is tried again: the means are those of the cases that were answered."""
     provider = WordProvider(fails=lambda n: n % 4 == 0)
     found = await climb(tmp_path / "run", provider)
-    assert found.verdict is not None and found.verdict["outcome"] == "not ranked"
+    assert found.verdict is not None
+    assert found.verdict["outcome"] == "not ranked"
     with Run.open(tmp_path / "run") as run:
         rows = [row for event in run.events(kind="scores") for row in event.data["rows"]]
     lost = [row for row in rows if row["status"] == "transport"]
-    assert lost and not any("values" in row for row in lost)
+    assert lost
+    assert not any("values" in row for row in lost)
     assert all(row["values"]["mrr"] > 0 for row in rows if row["status"] == "ok")
 
 
@@ -137,7 +149,8 @@ async def test_a_lost_endpoint_pauses_the_search_and_it_goes_on(tmp_path: Path) 
     provider = WordProvider(fails=lambda n: n > 45 and gone["now"])
     gone["now"] = True
     paused = await climb(tmp_path / "run", provider)
-    assert paused.status == "paused" and "never reached the model" in paused.reason
+    assert paused.status == "paused"
+    assert "never reached the model" in paused.reason
     gone["now"] = False
     found = await climb(tmp_path / "run", provider)
     assert found.status == "finished"
@@ -150,7 +163,8 @@ async def test_a_finished_search_is_not_searched_on(tmp_path: Path) -> None:
     await climb(tmp_path / "run")
     provider = WordProvider()
     again = await climb(tmp_path / "run", provider)
-    assert provider.calls == 0 and again.status == "finished"
+    assert provider.calls == 0
+    assert again.status == "finished"
 
 
 async def test_other_data_or_another_seed_prompt_is_refused(tmp_path: Path) -> None:

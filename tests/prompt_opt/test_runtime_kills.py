@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_world import Climber, WordProvider, WordTask, door
-
 from recloop.prompt_opt.search import optimize
 from recloop.prompt_opt.splits import Sizes
 from recloop.runs import Run
 from recloop.runs.calls import Cassette
+from small_world import Climber, WordProvider, WordTask, door
 
 SIZES = Sizes(search=12, selection=10, test=14)
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills are tried on forked processes")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from recloop.agents.ask_generate import PROMPTS
 from recloop.data import load_dataset
 from recloop.llm import Prompt, open_model
@@ -32,8 +31,10 @@ def test_labels_are_held_out_rows_that_no_persona_knows() -> None:
     for case in found.cases:
         user, items, met = case.shown["user"], case.shown["items"], case.truth["met"]
         held, known = set(split.test.history(user).items), set(split.train.history(user).items)
-        assert len(items) == 8 and 2 <= len(met) <= 4
-        assert set(met) == set(items) & held and not set(items) & known
+        assert len(items) == 8
+        assert 2 <= len(met) <= 4
+        assert set(met) == set(items) & held
+        assert not set(items) & known
         assert not set(found.personas[user].history) & set(items)
         for title in case.titles:
             assert title not in " ".join(found.personas[user].tastes)
@@ -70,10 +71,14 @@ async def test_the_agent_of_simulate_is_asked_with_the_candidate_s_prompt(
         place = Place("candidate", 0, found.cases[0].id)
         outcome = await found.run(texts, found.cases[0], door, place)
         other = await found.run({node: found.components[node].text}, found.cases[0], door, Place("b", 0, "x"))
-    assert outcome.ok and set(outcome.value) == set(found.cases[0].shown["items"])
-    assert outcome.key != other.key and outcome.usage.total > 0
+    assert outcome.ok
+    assert set(outcome.value) == set(found.cases[0].shown["items"])
+    assert outcome.key != other.key
+    assert outcome.usage.total > 0
     result = found.score(found.cases[0], outcome)
-    assert result.status == "ok" and 0 <= result.values["auc"] <= 1 and result.calls == outcome.keys
+    assert result.status == "ok"
+    assert 0 <= result.values["auc"] <= 1
+    assert result.calls == outcome.keys
     assert "Be honest" in json.dumps(server.requests()[0])
 
 
@@ -99,5 +104,6 @@ async def test_a_small_model_s_likelihoods_are_read_as_in_simulate(model_file: s
         seed = {found.node: found.components[found.node].text}
         outcome = await found.run(seed, case, door, Place("seed", 0, case.id))
         other = await found.run({found.node: "People who know say:\n{{liked}}"}, case, door, Place("o", 0, case.id))
-    assert outcome.ok and set(outcome.value) == set(case.shown["items"])
+    assert outcome.ok
+    assert set(outcome.value) == set(case.shown["items"])
     assert outcome.value != other.value
