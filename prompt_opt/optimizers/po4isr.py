@@ -20,6 +20,7 @@ from ..candidate import Candidate
 from ..context import Context
 from ..selectors import PO4ISRUCB, Selector, open_selector, select_candidates
 from ..steps import Accept, Ask, Choice, Enter, Evaluate, Note, OutOfBudget, Search, Step, Think
+from ..tasks.building import body
 from .rank_errors import is_error
 from .worked import (
     SECTION,
@@ -83,11 +84,12 @@ class PO4ISRConfig(BaseModel):
     equal prompts stay in it, the selection's values are no means, and the proposer does not see the wrong answer. Where
     it ends in an exception (fewer prompts than a beam holds), this keeps those there are."""
 
-    @field_validator("transfer", mode="after")
+    @field_validator("transfer", mode="before")
     @classmethod
-    def _read(cls, given: tuple[str | dict[str, str], ...]) -> tuple[str | dict[str, str], ...]:
-        """Files are read once, here, so that a resumed search has the texts it began with."""
-        return tuple(_file_text(each) if isinstance(each, str) else each for each in given)
+    def _read(cls, given: Any) -> Any:
+        """One prompt or several; files are read here and now, their headers left out."""
+        several = [given] if isinstance(given, str | Mapping) else given
+        return tuple(_file_text(each) if isinstance(each, str) else each for each in several)
 
 
 class Reasons(BaseModel):
@@ -147,7 +149,9 @@ class PO4ISR:
         except OutOfBudget:
             # Selections show prompts different cases, so few are shared: their values decide here, not paired leads.
             best = state.beam[0] if state.estimates else seed
-            tie = not self.config.as_released and not told_apart(context, best, seed, context.search)
+            tie = not self.config.as_released and not told_apart(
+                context.scores.difference(best.id, seed.id, context.search)
+            )
             ranking = tuple((name, value) for name, value in state.estimates.items() if not math.isnan(value))
             return Choice(best, f"the budget was spent at depth {depth} of {self.config.depth}", tie, ranking)
 
@@ -293,7 +297,9 @@ class PO4ISR:
             why = f"{means[i]:.4f} on {len(cases)} cases for selection, the best of {len(finalists)}"
             accepted = yield Accept(finalists[i], seed, why)
             if accepted is not None:
-                tie = not self.config.as_released and not told_apart(context, finalists[i], seed, cases)
+                tie = not self.config.as_released and not told_apart(
+                    context.scores.difference(finalists[i].id, seed.id, cases)
+                )
                 return Choice(accepted, why, tie, ranking)
         return Choice(seed, "no other finalist was better and accepted", not self.config.as_released, ranking)
 
@@ -374,8 +380,12 @@ def _with_steps(steps: str, text: str) -> str:
 
 
 def _file_text(given: str) -> str:
-    """The text of a file where `given` is the path of one; else `given`."""
-    if "\n" in given or len(given) > 1000:
+    """The prompt in a file where `given` is the path of one; else `given`. Raises `ValueError` for a file that is not there."""
+    if "\n" in given or "{{" in given:
         return given
     path = Path(given).expanduser()
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else given
+    if path.is_file():
+        return body(path.read_text(encoding="utf-8"))
+    if path.suffix in (".md", ".txt"):
+        raise ValueError(f"{given}: there is no such file")
+    return given

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator
 
 from ...llm.fence import fence
 from ..candidate import Candidate
@@ -67,6 +67,12 @@ class RecPromptConfig(BaseModel):
     every round shows the same single sample (its answer is the latest prompt's), and the observation is a fixed text.
     Its endless loops are not reproduced: `reasks` bounds them here too."""
 
+    @field_validator("monitor", mode="before")
+    @classmethod
+    def _names(cls, given: Any) -> Any:
+        """Names apart or in one text, with commas."""
+        return tuple(name.strip() for name in given.split(",")) if isinstance(given, str) else given
+
 
 class Observation(BaseModel):
     """What the proposer saw in the worked samples."""
@@ -84,7 +90,7 @@ class _State:
     order: list[str]
     current: Candidate
     best: Candidate
-    monitor: tuple[str, ...] = ()
+    monitor: tuple[str, ...]
     scored: list[Candidate] = field(default_factory=list)
     next: int = 0
     round: int = 0
@@ -103,7 +109,8 @@ class RecPrompt:
     def search(self, context: Context) -> Search:
         """The steps of a search (see `steps.py`)."""
         needs_a_writer(context, self.name)
-        state = _State(self._cases(context), context.seed_candidate, context.seed_candidate)
+        seed = context.seed_candidate
+        state = _State(self._cases(context), seed, seed, (context.metric,))
         try:
             yield from self._rounds(context, state)
             why = f"the best of {len(state.scored)} prompts on {len(state.order)} cases"
@@ -259,8 +266,8 @@ class RecPrompt:
         """The best prompt. Prompts are compared where both are known, so the best leads although its mean may not."""
         means = [(each.id, _mean(self._values(context, state, each))) for each in state.scored]
         ranking = sorted(means, key=lambda row: (row[0] != state.best.id, -row[1]))
-        seed = context.seed_candidate
-        tie = not self.config.as_released and not told_apart(context, state.best, seed, state.order)
+        lead = self._values(context, state, state.best) - self._values(context, state, context.seed_candidate)
+        tie = not self.config.as_released and not told_apart(lead)
         return Choice(state.best, why, tie, tuple(ranking))
 
 

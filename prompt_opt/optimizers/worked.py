@@ -16,6 +16,7 @@ from ...llm.types import Outcome
 from ..candidate import Candidate
 from ..context import Context
 from ..errors import OptimizeError
+from ..scores import FloatArray
 from ..task import Component
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
@@ -88,8 +89,8 @@ def needs_a_writer(context: Context, name: str) -> None:
         )
 
 
-def told_apart(context: Context, a: Candidate, b: Candidate, cases: Sequence[str]) -> bool:
-    """Whether `a` leads `b` by two standard errors, paired by case. A rough check: the verdict on the test split counts."""
-    lead = context.scores.difference(a.id, b.id, cases)
+def told_apart(lead: FloatArray) -> bool:
+    """Whether leads by case (NaN: unknown) are above zero by two standard errors. A rough check: the verdict on the test
+    split is what counts."""
     lead = lead[~np.isnan(lead)]
-    return len(lead) > 1 and lead.mean() > 0 and lead.mean() >= 2 * lead.std(ddof=1) / np.sqrt(len(lead))
+    return len(lead) > 1 and lead.mean() > 0 and bool(lead.mean() >= 2 * lead.std(ddof=1) / np.sqrt(len(lead)))

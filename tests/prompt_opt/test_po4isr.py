@@ -265,9 +265,9 @@ def test_lost_calls_on_the_selection_split_give_no_prompt_an_advantage() -> None
 
 
 def test_winners_of_other_domains_enter_the_pool_and_may_win(tmp_path: Path) -> None:
-    (tmp_path / "games.txt").write_text("From games, in parts. {{case}}\n", encoding="utf-8")
-    config = PO4ISRConfig(**SMALL, transfer=(str(tmp_path / "games.txt"), "From bundles. {{case}}", {"rank": "Lost."}))
-    (tmp_path / "games.txt").unlink()  # read once, when the config is made
+    (tmp_path / "games.md").write_text("---\nname: games\n---\nFrom games, in parts. {{case}}\n", encoding="utf-8")
+    config = PO4ISRConfig(**SMALL, transfer=(str(tmp_path / "games.md"), "From bundles. {{case}}", {"rank": "Lost."}))
+    (tmp_path / "games.md").unlink()  # read when the config is made, and not again
 
     def rule(texts: Any, case: str) -> int:
         return 1 if texts["rank"].startswith("From games") else 13
@@ -276,6 +276,12 @@ def test_winners_of_other_domains_enter_the_pool_and_may_win(tmp_path: Path) -> 
     entered = [each.texts["rank"] for each in found.entered.values() if each.operator == "transfer"]
     assert entered == ["From games, in parts. {{case}}", "From bundles. {{case}}"]  # the guards drop the third
     assert found.choice.candidate.operator == "transfer"
+
+
+def test_one_prompt_of_another_domain_needs_no_list_and_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert PO4ISRConfig(transfer="Rank. {{case}}").transfer == ("Rank. {{case}}",)  # type: ignore[arg-type]
+    with pytest.raises(OptimizeError, match=r"games\.md: there is no such file"):
+        open_optimizer("po4isr", transfer=str(tmp_path / "games.md"))
 
 
 @pytest.mark.parametrize("parts", [False, True])

@@ -164,7 +164,8 @@ def test_the_monitor_is_the_papers_mean_of_four_or_what_is_asked_for() -> None:
     first = (16 / 19 + 1 / 4 + 1 / math.log2(5) + 1 / math.log2(5)) / 4
     version = 0.3 + 0.7 * (1 / 19 + 1 / 19 + 0 + 0) / 4  # rank 19 of 20: AUC and reciprocal rank are 1/19 both
     assert lead() == pytest.approx(version - first)
-    assert lead(monitor=("MRR",)) == pytest.approx(0.3 + 0.7 / 19 - 0.25)
+    assert lead(monitor="MRR") == pytest.approx(0.3 + 0.7 / 19 - 0.25)
+    assert lead(monitor="mrr, auc") == pytest.approx(0.3 + 0.7 / 19 - (16 / 19 + 1 / 4) / 2)
 
 
 def test_lost_calls_give_no_prompt_an_advantage() -> None:
