@@ -158,10 +158,10 @@ class RecPrompt:
         if accepted is None:
             state.current = state.best
             return
-        if accepted.id != candidate.id:  # a person has edited it, and their word stands
+        state.current = state.best = accepted
+        if accepted.id != candidate.id:  # a person has edited it, and their word stands whatever it scores
             yield Evaluate([(accepted, state.order)])
             state.scored.append(accepted)
-        state.current = state.best = accepted
 
     def _propose(self, context: Context, state: _State) -> Generator[Step, Any, Candidate | None]:
         """A new prompt that the guards let in; None after too many answers that cannot be used."""
