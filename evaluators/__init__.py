@@ -9,6 +9,7 @@
     chance.py           what a random order is worth, by formula
     calibration.py      probabilities against what happened; AUC of plain arrays
     slots.py            how much the place on the page decides
+    topic_score.py      topics given as reasons: correctness and completeness, with a model as judge (imported by itself)
 
 A new metric subclasses `Metric`, computes one case, and enters the table in `ranking_metrics.py`. It never aggregates:
 intervals and tests live in `estimate.py` alone, so that every number comes with its rival and its doubt.

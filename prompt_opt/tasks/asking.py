@@ -95,7 +95,7 @@ class WritesList:
             noun=self.noun,
         )
         form = RankingForm(names_of(case), tuple(row["id"] for row in history), self.reason, self.topics)
-        room = 64 + 8 * len(candidates) + 640 * self.reason + 40 * self.topics * (len(history) + len(candidates))
+        room = 64 + 12 * len(candidates) + 640 * self.reason + 40 * self.topics * (len(history) + len(candidates))
         return await model.complete(messages, schema=form, at=at, temperature=0.0, max_tokens=room)
 
     def ranking(self, case: Case, value: Mapping[str, Any], seed: int) -> tuple[Ranking, dict[str, int]] | None:

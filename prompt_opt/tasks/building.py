@@ -73,7 +73,8 @@ def build(
 ) -> ListTask:
     """A task over `cases`, with the seed prompt of its name and way of asking. `about`: what is guessed, in a clause."""
     file = f"{name}_{'next' if asking.component == 'next' else options.style}"
-    settings: dict[str, Any] = options.model_dump(mode="json", exclude={"read"})
+    told = {"read", "max_cases", "items", "columns"}  # by the asking and the cases; a path is this machine's alone
+    settings: dict[str, Any] = options.model_dump(mode="json", exclude=told)
     return ListTask(
         name=name,
         metric=metric,

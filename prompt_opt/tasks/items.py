@@ -70,8 +70,8 @@ def title_of(case: Case) -> dict[str, str]:
 
 
 def line(row: Mapping[str, Any]) -> str:
-    """One item as a model reads it: "[C3] Gravity (2013) — Drama, Sci-Fi"."""
-    detail = f" — {row['detail']}" if row["detail"] else ""
+    """One item as a model reads it: "[C3] Gravity (2013) | Drama, Sci-Fi"."""
+    detail = f" | {row['detail']}" if row["detail"] else ""
     return f"[{row['id']}] {row['title']}{detail}"
 
 

@@ -18,7 +18,7 @@ from .baskets import Baskets, rivals
 from .items import listed, names_of, title_of
 from .metrics import checked_metric, floor_of, values_of, worst
 from .permutation import by_score
-from .position import places
+from .position import places, position_bias
 
 LOW_RANK = 10
 """A first hit here or below (or in the lower half of a short list) is an error worth a reason (PO4ISR's threshold)."""
@@ -104,6 +104,11 @@ class ListTask:
             f"What the person met, oldest first:\n{listed(case.shown['history'], 'history')}\n"
             f"Candidates, in the order shown:\n{listed(case.shown['candidates'], 'candidates')}"
         )
+
+    def remarks(self, cases: Sequence[Case], results: Sequence[Result]) -> list[str]:
+        """What a report adds on these results of one prompt: how the cases came about, and whether places decide."""
+        bias = position_bias(results, self.seed)
+        return [*self.notes, *([] if bias is None else [f"position: {bias}"])]
 
     def _no_answer(self, case: Case, outcome: Outcome[Any]) -> Diagnosis:
         why = outcome.error or "it names no candidate"

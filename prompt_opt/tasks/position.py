@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ...evaluators import Estimate, bootstrap_mean, proportion
 from ..task import Result
 
@@ -33,12 +31,13 @@ class PositionBias:
 
 def places(shown: Sequence[str], answered: Sequence[str]) -> dict[str, float]:
     """The two numbers of one case. Ranks of a whole permutation are spread as places are, so that the slope of the one on
-    the other is also their correlation. Empty with fewer than two items."""
-    if len(shown) < 2:
+    the other is also their correlation: Spearman's (1904). Empty with fewer than two items."""
+    n = len(shown)
+    if n < 2:
         return {}
     rank = {item: place for place, item in enumerate(answered)}
-    slope = np.corrcoef(np.arange(len(shown)), [rank[item] for item in shown])[0, 1]
-    return {SLOPE: float(slope), COPIED: float(tuple(shown) == tuple(answered))}
+    moved = sum((place - rank[item]) ** 2 for place, item in enumerate(shown))
+    return {SLOPE: 1.0 - 6.0 * moved / (n * (n * n - 1)), COPIED: float(tuple(shown) == tuple(answered))}
 
 
 def position_bias(results: Iterable[Result], seed: int = 0) -> PositionBias | None:

@@ -77,11 +77,11 @@ class _Session(NamedTuple):
 def claims(path: Path, columns: Mapping[str, str]) -> bool:
     """Whether a path holds sessions with candidates (and not interactions, which make sessions of themselves)."""
     if path.is_dir():
-        return bool(
-            _domains(path) or set(_files(path, 150, 0)) >= {"train"} or (path / "test_seed_0.jsonl.gz").exists()
-        )
-    if format_of(path) == ".jsonl":
-        return True
+        if _domains(path):
+            return True
+        path = next(iter(_files(path, 150, 0).values()), path)
+    elif format_of(path) == ".jsonl":
+        return True  # no layout of interactions is JSONL: what is wrong with it is told as of sessions
     return bool(format_of(path)) and {columns.get(role, role) for role in ROLES[1:]} <= set(columns_of(path))
 
 
@@ -104,6 +104,10 @@ def read_sessions(path: Path, reading: Reading) -> FileSessions:
     files = _files(folder, reading.train, reading.test_seed) if folder.is_dir() else {"": folder}
     if not files:
         raise DataError(f"no train, valid or test file in {folder}", f"call them so; formats: {', '.join(FORMATS)}")
+    for part, wanted in (("train", f"train_{reading.train}."), ("test", f"test_seed_{reading.test_seed}.")):
+        if known_set and part in files and not files[part].name.startswith(wanted):
+            there = sorted(file.name.partition(".")[0] for file in folder.glob(f"{part}_*"))
+            raise DataError(f"no {wanted}* in {folder.name}", f"there are {', '.join(there)}")
     tally = {"merged": 0, "repeats": 0, "short": 0}
     sessions: list[_Session] = []
     for part, file in files.items():

@@ -18,7 +18,7 @@ from recloop.prompt_opt.tasks.asking import choose, parsed
 from recloop.prompt_opt.tasks.building import PROMPTS
 from recloop.prompt_opt.tasks.listwise import ListTask
 from recloop.prompt_opt.tasks.metrics import NAMES
-from recloop.prompt_opt.tasks.open import TASKS, open_task
+from recloop.prompt_opt.tasks.open import open_task
 from recloop.prompt_opt.tasks.position import position_bias
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ async def test_answers_that_copy_the_order_shown_are_found_out(fake_llm: Callabl
     assert bias is not None
     assert bias.slope.mean == pytest.approx(1)
     assert bias.copied.mean == 1
+    assert "order shown itself in 100%" in task.remarks(task.cases, copied)[-1]
     shuffled = [[f"C{n + 1}" for n in np.random.default_rng(seed).permutation(20)] for seed in range(4)]
     drawn = await results(task, fake_llm(script=saying(*({"ranking": order} for order in shuffled))), n=4)
     bias = position_bias(drawn)
@@ -150,7 +151,7 @@ def test_how_a_model_is_asked_follows_from_what_it_can() -> None:
     assert list(open_task("session", abilities=SMALL, options={"max_cases": 2}).components) == ["next"]
 
 
-@pytest.mark.parametrize("name", sorted(TASKS))
+@pytest.mark.parametrize("name", ["session", "news", "rerank"])
 @pytest.mark.parametrize("way", ["io", "cot", "next"])
 def test_every_seed_prompt_is_a_prompt_file_that_keeps_the_contract_of_its_component(name: str, way: str) -> None:
     from recloop.llm.prompts import Prompt

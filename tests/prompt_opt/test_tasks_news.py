@@ -52,8 +52,8 @@ def test_minds_pair_of_files_makes_cases_with_several_clicks(tmp_path: Path) -> 
     assert [case.id for case in task.cases] == ["impression 1", "impression 2"]
     second = task.cases[1]
     assert {second.truth["items"][name] for name in second.truth["relevant"]} == {"N2", "N3"}
-    assert "[H1] A golf story — sports, golf" in task.story(second)
-    assert "golf —" not in news(tmp_path, categories="false").story(second)
+    assert "[H1] A golf story | sports, golf" in task.story(second)
+    assert "golf |" not in news(tmp_path, categories="false").story(second)
     assert [note for note in task.notes if "left out" in note] == [
         "1 impressions left out: nobody clicked",
         "1 impressions left out: no history",

@@ -183,6 +183,19 @@ def test_the_sessions_of_po4isr_keep_their_parts_and_every_target(domain: str) -
         assert session("po4isr-sessions", domain=domain, test_seed=42, max_cases=240).hash != task.hash
 
 
+def test_a_folder_of_interactions_makes_sessions_of_itself(tmp_path: Path) -> None:
+    rows = [f"u{u},i{(u + n * (1 + u % 3)) % 30},{n}" for u in range(20) for n in range(9)]
+    (tmp_path / "ratings.csv").write_text("\n".join(["user,item,time", *rows]))
+    (tmp_path / "train.csv").write_text("user,item\nu1,i1\n")
+    task = session(tmp_path, candidates=5, negatives="uniform")
+    assert len(task.cases) == 20
+    assert "20 sessions of" in task.notes[0]
+
+
+def test_a_report_says_how_the_cases_came_about(films: ListTask) -> None:
+    assert any("drawn in proportion to popularity" in remark for remark in films.remarks(films.cases, []))
+
+
 @pytest.mark.realdata
 def test_po4isr_without_a_domain_is_asked_for_one() -> None:
     folder = data_folder()
@@ -190,3 +203,5 @@ def test_po4isr_without_a_domain_is_asked_for_one() -> None:
         pytest.skip("po4isr-sessions is not under RECLOOP_DATA")
     with pytest.raises(DataError, match=r"domain=bundle\|games\|ml-1m"):
         session("po4isr-sessions")
+    with pytest.raises(DataError, match=r"(?s)test_seed_7.*there are test_seed_0, test_seed_10"):
+        session("po4isr-sessions", domain="bundle", test_seed=7)
