@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ class Stopped(typer.Exit):
 def run_stoppable(work: Coroutine[Any, Any, T], *, under_way: Callable[[], bool] = lambda: False) -> T:
     """`asyncio.run` that a signal stops; raises `Stopped`.
 
+    What is printed meanwhile, by a recommender of the user's say, goes to stderr: stdout is for what comes of it.
     While `under_way` says so, the first signal cancels the work, which then leaves things in order. At any other time,
     and at a second signal, it is interrupted where it stands, inside a long computation too.
     """
@@ -50,7 +52,7 @@ def run_stoppable(work: Coroutine[Any, Any, T], *, under_way: Callable[[], bool]
         task.cancel()
 
     try:
-        with _handled(stop):
+        with _handled(stop), redirect_stdout(sys.stderr):
             return asyncio.run(watched())
     except (KeyboardInterrupt, asyncio.CancelledError):
         for number in _USUAL:  # the command ends now; let it say how to go on

@@ -75,10 +75,16 @@ def find_dataset(name_or_path: str | os.PathLike[str]) -> Path:
         return folder / text
     path = Path(text).expanduser()
     try:
-        if text and path.exists():
+        if text and (path.is_file() or path.is_dir()):
             return path
+        other = bool(text) and path.exists()
     except (OSError, ValueError):
-        pass
+        other = False
+    if other:
+        raise DataError(
+            f"{excerpt(text, 200)} is a pipe or a device: it may never end, and cannot be read twice",
+            "write the table to a file first, and give that",
+        )
     names = [known.name for known in list_datasets()]
     hint = [
         f"known names: {', '.join(names)}",

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 HIDDEN = "[key]"
 
 LONG = 8
-"""Characters from which on a secret is taken out wherever it stands; a shorter one ("x", "none") only as a whole word."""
+"""Characters from which on a secret is taken out wherever it stands; a shorter one ("x", "none") only where no letter or
+digit is beside it."""
 
 _LOOKS_LIKE_A_KEY = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|hf|AIza|key)[-_][A-Za-z0-9_*\-]{6,}|\bAIza[A-Za-z0-9_\-]{10,}"
@@ -34,13 +35,17 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
         if len(secret) >= LONG:
             text = text.replace(secret, HIDDEN)
         elif secret and secret in text:
-            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+            text = re.sub(rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])", HIDDEN, text)
     return text
 
 
 def secrets_of(*given: str | None) -> tuple[str, ...]:
     """What must not be seen: the given, and what the environment calls a key, a token or a password; longest first, so
     that no secret is spoiled by one that is a part of it."""
-    named = (value for name, value in os.environ.items() if len(value) >= LONG and _NAMES.search(name.upper()))
+    named = (
+        value
+        for name, value in os.environ.items()
+        if _NAMES.search(name.upper()) and (len(value) >= LONG or name.upper().endswith("_API_KEY"))
+    )
     found = {value for each in (*given, *named) if each for value in (each, each.removeprefix("Bearer ").strip())}
     return tuple(sorted(found, key=lambda secret: (-len(secret), secret)))

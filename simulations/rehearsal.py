@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import mesa
 from ..agents.actions import ActionSet
 from ..agents.ask import BudgetReached
 from ..agents.personas import Persona
-from ..llm import Budget, Door, ModelConfigError, Prompt, open_model
+from ..data import DataError
+from ..llm import Budget, Door, ModelConfigError, Prompt, PromptError, open_model
 from ..methods.recommenders.open import check_address
 from ..runs import DiskFull, Event, Manifest, Run, check_vacant, new_run_path
 from .collecting import set_aside
@@ -117,8 +118,9 @@ async def resume(
         changes = {name: value for name, value in given.items() if value is not None} | _continued(run, pages)
         config = checked({**run.manifest.config, **changes})
         async with _door(config, api_key=api_key, run=run, shared=shared) as door, _noted(door, run, shared):
-            prompts = prompts_of(config, mode_of(config, door))
-            prepared = await _ready(config, shared)
+            with _as_begun(run, config):
+                prompts = prompts_of(config, mode_of(config, door))
+                prepared = await _ready(config, shared)
             _same(run, _hashes(prepared, prompts, population))
             run.calls.retry_failures = True
             run.set_status("running", "")
@@ -155,9 +157,13 @@ async def replay(
                 f"{path} stopped before its first page: there is nothing to replay\n  go on with it: recloop resume {path}"
             )
         config = checked(old.manifest.config)
-        prepared = prepare(config, recording=old)
         async with _door(config, cassette=old.calls, replay_only=True) as door:
-            prompts = prompts_of(config, mode_of(config, door))
+            with _as_begun(old, config):
+                prepared = prepare(config, recording=old)
+                prompts = prompts_of(config, mode_of(config, door))
+            _same(
+                old, {**old.manifest.hashes, "data": prepared.data.hash}
+            )  # a prompt shows by the first call it changes
             manifest = old.manifest
             with Run.create(
                 out,
@@ -247,8 +253,37 @@ def _same(run: Run, now: Mapping[str, str]) -> None:
     for name in sorted({*old, *now}):
         if now.get(name) != old.get(name):
             raise SimulateError(
-                f"{name} is not what this run began with\n  restore it, or start a new run with `recloop simulate`"
+                f"{name}{_file(run, name)} is not what this run began with: its hash was {_short(old.get(name))}, "
+                f"now it is {_short(now.get(name))}\n  restore it, or start a new run with `recloop simulate`"
             )
+
+
+@contextmanager
+def _as_begun(run: Run, config: SimulateConfig) -> Iterator[None]:
+    """An error about data or a prompt that is not there says what the run began with, and where it was looked for."""
+    try:
+        yield
+    except (DataError, PromptError) as error:
+        of_data = isinstance(error, DataError)
+        names = ["data"] if of_data else [f"prompt:{node}" for node in config.prompts]
+        known = [f"{name}{_file(run, name)}, hash {_short(run.manifest.hashes.get(name))}" for name in names]
+        first, *hints = str(error).splitlines()
+        raise SimulateError(
+            f"{first}\n  this run began with {'; '.join(known)}\n  relative paths are read from the folder one works in,"
+            f" now {Path.cwd()}: go to where the run was begun" + "".join(f"\n{hint}" for hint in hints if not of_data)
+        ) from error
+
+
+def _file(run: Run, name: str) -> str:
+    """Where what a hash is of was read from, as the settings have it: ` (ratings.csv)`; nothing for what ships with us."""
+    part, _, node = name.partition(":")
+    config = run.manifest.config
+    path = config.get("data") if part == "data" else (config.get("prompts") or {}).get(node)
+    return f" ({path})" if path else ""
+
+
+def _short(value: str | None) -> str:
+    return "none" if value is None else value if ":" in value else value[:12]
 
 
 async def _carry_out(

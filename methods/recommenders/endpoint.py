@@ -25,8 +25,9 @@ from pydantic import (
 from ...evaluators.ranking import ItemId, Ranking, UserId
 from .errors import RecommenderError, UnusableAnswer
 from .loop_thread import LoopThread
-from .own import OwnRecommender
+from .own import OwnRecommender, ranking
 from .policy import policy_id
+from .slow import told_when_slow
 
 LONGEST_WAIT = 30.0
 """Seconds waited before a retry, at most, whatever the server asks for."""
@@ -96,7 +97,8 @@ class HTTPRecommender(OwnRecommender):
         exclude: Mapping[UserId, Collection[ItemId]] | None = None,
     ) -> list[Ranking]:
         left_out = [self._left_out(user, exclude_seen, exclude) for user in users]
-        answers = self._pool.thread.wait(self._fetch_all(users, k, left_out))
+        with told_when_slow(self.name, ranking(users)):
+            answers = self._pool.thread.wait(self._fetch_all(users, k, left_out))
         return [self._rank(answer, u, k, out) for answer, u, out in zip(answers, users, left_out, strict=True)]
 
     async def atop_many(
@@ -107,7 +109,8 @@ class HTTPRecommender(OwnRecommender):
         exclude: Mapping[UserId, Collection[ItemId]] | None = None,
     ) -> list[Ranking]:
         left_out = [self._left_out(user, exclude_seen, exclude) for user in users]
-        answers = await asyncio.wrap_future(self._pool.thread.submit(self._fetch_all(users, k, left_out)))
+        with told_when_slow(self.name, ranking(users)):
+            answers = await asyncio.wrap_future(self._pool.thread.submit(self._fetch_all(users, k, left_out)))
         return [self._rank(answer, u, k, out) for answer, u, out in zip(answers, users, left_out, strict=True)]
 
     async def _fetch_all(self, users: Sequence[UserId], k: int, left_out: Sequence[tuple[ItemId, ...]]) -> list[Any]:

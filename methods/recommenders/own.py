@@ -13,6 +13,7 @@ from .answers import check_answer, most_read, read_answer
 from .errors import NotFitted
 from .past import Past
 from .problems import Problems
+from .slow import told_when_slow
 
 if TYPE_CHECKING:
     from ...data import Dataset
@@ -40,7 +41,8 @@ class OwnRecommender(ABC):
 
     def fit(self, data: Dataset) -> Self:
         past = Past(data)
-        self._fit(data, past)
+        with told_when_slow(self.name, "to learn from the training rows"):
+            self._fit(data, past)
         self._past = past
         return self
 
@@ -67,7 +69,8 @@ class OwnRecommender(ABC):
         exclude_seen: bool = True,
         exclude: Mapping[UserId, Collection[ItemId]] | None = None,
     ) -> list[Ranking]:
-        return [self.top(user, k, self._left_out(user, exclude_seen, exclude)) for user in users]
+        with told_when_slow(self.name, ranking(users)):
+            return [self.top(user, k, self._left_out(user, exclude_seen, exclude)) for user in users]
 
     async def atop_many(
         self,
@@ -93,3 +96,8 @@ class OwnRecommender(ABC):
         ranking = check_answer(everything, user, k, frozenset(), past, unshown, self.name)
         worth = dict(zip(ranking.items, ranking.scores.tolist(), strict=True))
         return np.array([worth.get(item, -np.inf) for item in items], dtype=np.float32)
+
+
+def ranking(users: Sequence[UserId]) -> str:
+    """What is asked for, in words."""
+    return f"to rank for {len(users)} users" if len(users) != 1 else f"to rank for user {users[0]!r}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import threading
 from collections.abc import Callable
@@ -82,7 +83,12 @@ def test_a_prompt_of_ones_own_is_what_the_model_reads(
     (tmp_path / "mine.md").write_text(mine + "\nMore.\n", encoding="utf-8")
     with Run.open(tmp_path / "run", write=True) as run:
         run.set_status("paused", "")
-    assert "prompt:page is not what this run began with" in cli("resume", "run").err
+    assert re.search(r"prompt:page \(.*\) is not what this run began with", cli("resume", "run").err)
+    (tmp_path / "mine.md").unlink()
+    for verb in ("resume", "replay"):
+        said = cli(verb, "run").refused()
+        assert "mine.md: cannot be read: no such file" in said
+        assert re.search(r"this run began with prompt:page \(mine.md\), hash \w{12}", said)
 
 
 def printed_command(err: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -263,10 +264,25 @@ def test_resume_refuses_changed_data_and_leaves_the_run_paused(cli: Any, runs: P
     shorter = (shelf / "ratings.csv").read_text().splitlines()[:-3]
     (runs / "changed.csv").write_text("\n".join(shorter))
     edit_manifest(runs / "paused", config={**config, "data": "changed.csv"})
-    assert "data is not what this run began with" in cli("resume", "paused").refused()
+    changed = r"data \(changed.csv\) is not what this run began with: its hash was \w{12}, now it is \w{12}"
+    assert re.search(changed, cli("resume", "paused").refused())
+    assert re.search(changed, cli("replay", "paused").refused()), "a replay says so too"
     assert {r["run"]: r["status"] for r in cli("runs", "list", ".", "--json").json}["paused"] == "paused"
     edit_manifest(runs / "paused", config=config)
     assert cli("resume", "paused").code == 0
+
+
+@pytest.mark.parametrize("verb", ["resume", "replay"])
+def test_a_run_looked_at_from_elsewhere_says_which_data_it_began_with_and_where_that_was_looked_for(
+    cli: Any, runs: Path, verb: str
+) -> None:
+    with Run.open(runs / "paused") as run:
+        config, known = run.manifest.config, run.manifest.hashes["data"]
+    edit_manifest(runs / "paused", config={**config, "data": "data/ratings.csv"})
+    said = cli(verb, "paused").refused()
+    assert "no dataset called 'data/ratings.csv'" in said
+    assert f"this run began with data (data/ratings.csv), hash {known[:12]}" in said
+    assert f"now {runs}: go to where the run was begun" in said
 
 
 @pytest.mark.parametrize("flags", [("--budget", "calls=lots"), ("--budget", "euros=3")])

@@ -163,7 +163,9 @@ def test_a_recommenders_own_configuration_is_a_flag_and_a_table(cli: Any, small:
     assert "--recommender-config user=COLUMN" in wrong.err
     named = ["--recommender-config", "user=Member", "--recommender-config", "item=Film"]
     assert cli("simulate", *small[:-1], "odd.csv", *named, "--out", "named").code in (0, 1)
-    loose, tight = (cli("simulate", *small[:-1], "ease", "--recommender-config", f"l2={l2}", "--json").json for l2 in (1, 999))
+    loose, tight = (
+        cli("simulate", *small[:-1], "ease", "--recommender-config", f"l2={l2}", "--json").json for l2 in (1, 999)
+    )
     assert loose["digest"] != tight["digest"]
     toml = TOML.replace('"pop"', '"ease"').replace("refit_every = 1\n", "") + "[simulate.recommender_config]\nl2 = 1\n"
     (tmp_path / "study.toml").write_text(toml, encoding="utf-8")
@@ -172,3 +174,32 @@ def test_a_recommenders_own_configuration_is_a_flag_and_a_table(cli: Any, small:
     assert unknown.code == 2
     assert "l3" in unknown.err
     assert cli("simulate", *small, "--recommender-config", "l2").code == 2
+
+
+CHATTY = """
+print("imported")
+
+
+class Mine:
+    def __init__(self):
+        print("made")
+
+    def fit(self, data):
+        print("fitted")
+        self.items = list(data.items.ids)
+
+    def top(self, user, k, exclude):
+        print("asked")
+        return [item for item in self.items if item not in exclude][:k]
+"""
+
+
+def test_what_a_recommender_prints_is_no_part_of_the_result(cli: Any, small: list[str], tmp_path: Path) -> None:
+    (tmp_path / "chatty.py").write_text(CHATTY, encoding="utf-8")
+    mine = [*small, "--recommender", "chatty.py:Mine"]
+    result = cli("simulate", *mine, "--out", "run", "--json")
+    assert result.json["status"] == "finished"
+    assert {"imported", "made", "fitted", "asked"} <= set(result.err.splitlines())
+    dry = cli("simulate", *mine, "--dry-run", "--json")
+    assert dry.json["calls"] == 0
+    assert "fitted" in dry.err

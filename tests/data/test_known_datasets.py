@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import subprocess
 import sys
 
@@ -109,3 +110,11 @@ def test_movielens_100k_is_found_by_name(realdata):
 def test_each_dataset_that_is_listed_loads(realdata):
     for known in list_datasets():
         assert len(load_dataset(known.name))
+
+
+def test_a_pipe_is_refused_instead_of_being_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match=r"pipe.csv is a pipe or a device.*\n  write the table to a file first"):
+        load_dataset(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match="/dev/zero is a pipe or a device"):
+        load_dataset("/dev/zero")

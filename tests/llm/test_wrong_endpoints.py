@@ -233,3 +233,22 @@ def test_an_address_says_what_of_it_is_secret() -> None:
     assert address.where == "https://gateway.example:8443/v1"
     assert address.authorization == "Basic " + base64.b64encode(b"a-token-1:").decode()
     assert {"a-token-1", "abcdefgh"} <= set(address.secrets)
+
+
+@pytest.mark.parametrize("short", ["abc12", "tr0ub4d", "ab-1"])
+async def test_a_short_key_that_comes_back_in_a_refusal_is_not_shown(
+    short: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    echo = saying(
+        401, {"error": {"message": f"no such key {short}, key={short}_v1 ({short}****) '{short}'; a tabc12e"}}
+    )
+    async with serving(echo) as url:
+        given = await refused("openai/fake", base_url=url, api_key=short)
+        monkeypatch.setenv("OPENAI_API_KEY", short)
+        named = await refused("openai/fake", base_url=url)
+    assert given == named
+    assert "tabc12e" in given, "a word that holds the key's letters is none"
+    assert short not in given.replace("tabc12e", "")
+    monkeypatch.setenv("SOME_PROVIDERS_API_KEY", short)
+    async with serving(echo) as url:
+        assert short not in (await refused("openai/fake", base_url=url, api_key="other")).replace("tabc12e", "")

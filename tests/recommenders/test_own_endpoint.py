@@ -16,6 +16,7 @@ from recloop.methods.recommenders import (
     RecommenderError,
     UnusableAnswer,
     open_recommender,
+    slow,
 )
 
 DATA = from_rows([(f"u{n}", f"i{m}") for n in range(30) for m in range(6) if (n + m) % 3 == 0])
@@ -105,11 +106,11 @@ async def test_plain_and_async_callers_get_the_same_rankings_over_one_pool(serve
 
 
 async def test_requests_in_flight_stay_within_the_bound_over_many_calls(serve):
-    def slow(n, question):
+    def late(n, question):
         time.sleep(0.02)
         return first_left(n, question)
 
-    server = serve(slow)
+    server = serve(late)
     model = open_recommender(server.url, config={**QUICK, "concurrency": 4}).fit(DATA)
     await asyncio.gather(*(model.atop_many(DATA.users.ids[n : n + 10], 2) for n in (0, 10, 20)))
     assert len(server.questions) == 30
@@ -193,3 +194,20 @@ def test_a_credential_in_an_address_is_refused_and_not_repeated(scheme, rest):
     with pytest.raises(RecommenderError, match=r"\n  ") as error:
         open_recommender(f"{scheme}://{rest}")
     assert "s3cret" not in "".join(traceback.format_exception(error.value, limit=0))
+
+
+async def test_an_endpoint_that_lets_one_wait_is_named(serve, caplog, monkeypatch):
+    monkeypatch.setattr(slow, "AFTER", 0.05)
+
+    def late(n, question):
+        time.sleep(0.3)
+        return first_left(n, question)
+
+    mine = open_recommender(serve(late).url, config=QUICK).fit(DATA)
+    await mine.atop_many(["u1", "u2"], 2)
+    mine.top_many(["u1"], 2)
+    said = [record.getMessage() for record in caplog.records if record.name == "recloop"]
+    assert [text.split(" to ", 1)[1] for text in said] == [
+        "rank for 2 users (0.05 s so far)",
+        "rank for user 'u1' (0.05 s so far)",
+    ]

@@ -4,6 +4,7 @@ import itertools
 import math
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from recloop.methods.recommenders import (
     UnknownRecommender,
     UnusableAnswer,
     open_recommender,
+    slow,
 )
 
 DATA = from_rows(
@@ -263,3 +265,27 @@ def test_an_endless_answer_is_read_as_far_as_needed_and_the_rest_is_counted():
     assert model.top("u", 2, exclude=["1"]).items == ("4",)
     assert model.problems["unread"] == 1
     assert model.problems["unknown_item"] == 2 + 1 + 1000 - 1
+
+
+class Slow:
+    def __init__(self, where):
+        self.where = where
+
+    def fit(self, data):
+        time.sleep(0.2 if self.where == "fit" else 0)
+
+    def top(self, user, k, exclude):
+        time.sleep(0.2 if self.where == "top" else 0)
+        return ["4"]
+
+
+@pytest.mark.parametrize(
+    ("where", "what"), [("fit", "to learn from the training rows"), ("top", "to rank for user 'u'"), ("", None)]
+)
+def test_what_lets_one_wait_is_named(caplog, monkeypatch, where, what):
+    monkeypatch.setattr(slow, "AFTER", 0.05)
+    mine = open_recommender(Slow(where))
+    mine.name = "shop:\x1bbest"
+    mine.fit(DATA).top_many(["u"], 1)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ([f"still waiting for shop:?best {what} (0.05 s so far)"] if what else [])
