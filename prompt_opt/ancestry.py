@@ -70,6 +70,11 @@ class Node:
         return self.candidate.id
 
     @property
+    def said(self) -> str:
+        """The one thing to say of it where there is little room: why it was refused, else why it was made."""
+        return self.why if self.fate == "refused" else self.candidate.reason
+
+    @property
     def usd(self) -> float | None:
         """What scoring and proposing it cost, in US dollars; None where neither's price is known."""
         known = [spent.usd for spent in (self.scoring, self.proposal) if spent.usd is not None]

@@ -79,7 +79,7 @@ def _label(node: Node) -> str:
         parts.append(f"{node.lead.mean:+.3f} to the seed, n = {node.lead.n}")
     elif (mean := node.stands.get("search")) is not None:
         parts.append(f"mean {mean.mean:.3f}, n = {mean.n}")
-    if said := node.candidate.reason or (node.why if node.fate == "refused" else ""):
+    if said := node.said:
         parts.append(said)
     return "<br/>".join(escaped(part, LABEL) for part in parts)
 

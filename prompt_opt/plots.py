@@ -145,7 +145,7 @@ def tree_plot(found: Ancestry) -> Markup:
         marks.append(_sign(x, y, node))
         name = f"{node.id}  {node.candidate.operator[:22]}, {node.fate}"
         room = int((zero - half - words_at) / 6.2) - len(name)
-        said = node.candidate.reason or (node.why if node.fate == "refused" else "")
+        said = node.said
         if said and room > 12:
             name += f": {said if len(said) <= room else said[: room - 1] + '…'}"
         text = _text(words_at, y + 4, name, "name")
