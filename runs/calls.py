@@ -173,9 +173,9 @@ class Cassette:
         for row in self._rows({}, "key"):
             place = dict(zip(("key", "agent", "page", "node", "model", "kind"), (*row[:4], *row[5:7]), strict=True))
             response = canonical_of(unpack(row[9], self._log.path), self._log.path)
-            yield b'%b,"request":%b,"response":%b,"sample":%d,"status":%b}' % (
+            yield b'%b,"request":%b,"response":%b,"sample":%b,"status":%b}' % (
                 *(canonical(place)[:-1], self._spelled(row[7]), response),
-                *(row[4], canonical(row[8])),
+                *(canonical(row[4]), canonical(row[8])),
             )
 
     def digest(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .checkpoints import final_channels
@@ -32,16 +33,21 @@ def lines(run: Run) -> Iterator[bytes]:
         spelled = canonical_of(unpack(data, run.log.path), run.log.path)
         if not spelled.startswith(b"{"):
             raise damaged(run.log.path, f"the data of event {seq} is no object")
-        before, after = (
-            canonical({"agent": agent, "barrier": barrier}),
-            canonical({"kind": kind, "node": node, "page": page}),
+        yield b'["event",{"agent":%b,"barrier":%b,"data":%b,%b]' % (
+            *(canonical(agent), canonical(barrier), spelled),
+            _place(kind, node, page),
         )
-        yield b'["event",%b,"data":%b,%b]' % (before[:-1], spelled, after[1:])
     for name, value in run.iter_states():
         yield canonical(["state", name, value])
     for thread, channels in final_channels(run.log, frozenset(run.manifest.volatile.channels)):
         yield canonical(["graph", thread, channels])
     yield canonical(["calls", run.calls.digest()])
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _place(kind: str, node: str, page: int) -> bytes:
+    """What stands behind the data of every event of a page, and closes the object."""
+    return canonical({"kind": kind, "node": node, "page": page})[1:]
 
 
 def asked(manifest: Manifest) -> dict[str, Any]:

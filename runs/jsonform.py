@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -46,7 +45,8 @@ _SPELLED_ALIKE = all(
 _DIGITS, _LONG = bytes(ord("0") if byte in b"0123456789" else 32 for byte in range(256)), b"0" * 19
 """Makes every digit a 0 and everything else a blank; so many digits may be an integer beyond 64 bits, which orjson would
 read as a float."""
-_EXPONENT = re.compile(rb"e[-+][0-9]")
+_FIGURES = bytes(_DIGITS[byte] if _DIGITS[byte] != 32 else ord("-") if byte in b"+-" else byte for byte in range(256))
+"""Makes every digit a 0 and every sign a -, so that an exponent reads 0e-0."""
 
 
 def quick(value: Any, sort: bool = False) -> bytes | None:
@@ -80,8 +80,7 @@ def _alike(values: Iterable[Any], depth: int = 64) -> bool:
 def _sure(raw: bytes) -> bool:
     """Whether orjson's spelling of what it had read holds nothing like a float below 0.0001 or with an exponent: `json` may
     spell it otherwise, and it may have been an integer beyond 64 bits."""
-    exponents = (raw[found.start() - 1 : found.start()].isdigit() for found in _EXPONENT.finditer(raw))
-    return _SPELLED_ALIKE and b"0.0000" not in raw and not any(exponents)
+    return _SPELLED_ALIKE and b"0.0000" not in raw and b"0e-0" not in raw.translate(_FIGURES)
 
 
 def dumps(value: Any, where: str = "value") -> str:
