@@ -291,3 +291,40 @@ def test_every_field_of_every_config_is_explained() -> None:
         for name in kind.config_type.model_fields:
             at = next(i for i, line in enumerate(lines) if line.startswith(f"{name}:"))
             assert lines[at + 1].startswith('"""'), f"{kind.name}.{name}"
+
+
+# -- what each way of selecting costs
+
+
+@pytest.mark.parametrize("mode", ["planned", "asymptotic", "betting"])
+def test_more_rivals_need_more_proof(mode: str) -> None:
+    values = apart(arms=2, best=0, cases=400, lead=0.05)
+    crowd = np.vstack([values[0], np.repeat(values[1:], 60, axis=0)])
+    few, many = (run(open_selector("racing", mode=mode), each)[1] for each in (values, crowd))
+    assert len(many) > len(few)  # batches until the same two have been told apart
+
+
+def test_successive_rejects_lose_an_arm_a_phase_and_end_with_all_cases() -> None:
+    _, asked = run(open_selector("rejects"), apart(arms=5, cases=100))
+    assert [len(set(pulls.arms.tolist())) for pulls in asked] == [5, 4, 3, 2]
+    assert sum(len(set(pulls.cases.tolist())) for pulls in asked) == 100
+    found, _ = run(open_selector("rejects", budget=200), apart(arms=5, cases=100))
+    assert found.pulls <= 200
+
+
+def test_successive_halving_halves_arms_and_doubles_cases() -> None:
+    found, asked = run(open_selector("halving"), apart(arms=8, cases=100))
+    assert [len(set(pulls.arms.tolist())) for pulls in asked] == [8, 4, 2]
+    assert [len(set(pulls.cases.tolist())) for pulls in asked] == [25, 25, 50]
+    assert found.pulls == 8 * 25 + 4 * 25 + 2 * 50
+
+
+def test_ucb1_pulls_what_is_good_and_with_more_curiosity_the_rest_too() -> None:
+    values = apart(lead=0.4, cases=400)
+    shares = []
+    for c in (0.0, 0.2, 100.0):
+        pulls = pulled(run(open_selector("ucb1", c=c), values), len(values))
+        assert pulls.sum() == 512
+        shares.append(pulls[2] / pulls.sum())
+    assert shares[0] >= shares[1] > 0.35
+    assert shares[2] == pytest.approx(1 / 6, abs=0.03)
