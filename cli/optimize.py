@@ -306,6 +306,28 @@ def _ask(wanted: Any) -> Any:
             return {part: text.rstrip("\n") for part, text in texts.items()}
 
 
+def resume_search(path: Path, changes: dict[str, Any], accept: str | None, as_json: bool) -> None:
+    """Go on with a search; `accept` answers the approval that it waits for, the next ones are asked for as usual."""
+    from ..prompt_opt.asked import resume
+    from ..runs import Manifest
+    from .conclude import carry_out
+
+    if Manifest.read(path).status == "finished":
+        note(f"{path} is finished already; this is what came of it")
+        conclude_search(path, as_json)
+        return
+    answers = [] if accept is None else [accept]
+    usual = _approver(as_json)
+
+    async def approver(wanted: Any) -> Any:
+        if answers:
+            return decision(answers.pop(), wanted)
+        return None if usual is None else await usual(wanted)
+
+    carry_out(lambda bars: resume(path, approver=approver, progress=bars, **changes), path)
+    conclude_search(path, as_json)
+
+
 def decision(text: str, wanted: Any) -> Any:
     """What `recloop resume --accept` says: yes, no, or a file with the text to accept instead."""
     if text in ("yes", "no"):

@@ -22,10 +22,17 @@ def command(
     pages: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Go on to N pages in all, also with a finished run.")
     ] = None,
+    accept: Annotated[
+        str | None,
+        typer.Option(
+            metavar="yes|no|FILE",
+            help="optimize: what to do with the prompt that waits for approval (FILE: take that text).",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
 ) -> None:
-    """Go on with a paused, killed or failed run, from its last whole page; or with
-    a finished one for more pages.
+    """Go on with a paused, killed or failed run, from its last whole page (a search:
+    from its last step); or with a finished rehearsal for more pages.
 
     Recorded calls are not made again; those that timed out are. Data and
     prompts must be what the run began with.
@@ -33,6 +40,7 @@ def command(
       recloop resume recloop-runs/2026-01-31-simulate
       recloop resume recloop-runs/2026-01-31-simulate --budget usd=2
       recloop resume recloop-runs/2026-01-31-simulate --pages 6
+      recloop resume recloop-runs/2026-01-31-optimize --accept yes
 
     """
     from ..runs import Run
@@ -41,6 +49,13 @@ def command(
 
     with Run.open(run) as opened:
         kind, status = kind_of(opened), opened.status
+    if kind.name == "optimize":
+        from .optimize import resume_search
+
+        resume_search(
+            run, {"budget": budget, "concurrency": concurrency, "base_url": base_url, "pages": pages}, accept, as_json
+        )
+        return
     if status == "finished" and pages is None:
         note(f"{run} is finished already; this is what came of it")
     else:

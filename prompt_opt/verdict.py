@@ -70,7 +70,8 @@ def judged(conductor: Conductor, seed: Sequence[Result], winner: Sequence[Result
         said["search_lead"] = lead
     if (remarks := getattr(conductor.task, "remarks", None)) is not None:
         cases = [context.cases[case] for case in ids]
-        said["remarks"] = list(remarks(cases, list(winner)))
+        notes = getattr(conductor.task, "notes", ())  # the log has those already
+        said["remarks"] = [line for line in remarks(cases, list(winner)) if line not in notes]
     return {**said, **_words(said, same, choice.tie)}
 
 
