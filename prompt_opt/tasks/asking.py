@@ -9,7 +9,7 @@ nobody's: what is left is how much more likely this history makes the title.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -53,17 +53,20 @@ def choose(read: Read, abilities: Abilities | None) -> Literal["list", "likeliho
 
 
 class Asking(Protocol):
-    """One way to ask. `component` is the name of the text under search; `settings` is all that changes an answer."""
+    """One way to ask. `component` is the name of the text under search; `settings` is all that changes an answer;
+    `remarks` is what a report has to say of it."""
 
     component: ClassVar[str]
     fields: ClassVar[Mapping[str, str]]
     required: ClassVar[tuple[str, ...]]
+    remarks: ClassVar[tuple[str, ...]]
 
     @property
     def settings(self) -> Mapping[str, Any]: ...
 
     async def ask(self, text: str, case: Case, model: Model, at: Place) -> Outcome[Any]:
-        """The outcome; its value, where there is one, is a JSON object."""
+        """The outcome; its value, where there is one, is a JSON object. Under "also" it may hold values that are no
+        metric of the ranking."""
         ...
 
     def ranking(self, case: Case, value: Mapping[str, Any], seed: int) -> tuple[Ranking, dict[str, int]] | None:
@@ -78,9 +81,12 @@ class WritesList:
     noun: str
     reason: bool = False
     topics: bool = False
+    _shown: dict[str, tuple[Case, str, str]] = field(default_factory=dict, compare=False, repr=False)
+    """History and candidates as they are shown, by case: a search shows each case to many prompts."""
     component: ClassVar[str] = "rank"
     fields: ClassVar[Mapping[str, str]] = LIST_FIELDS
     required: ClassVar[tuple[str, ...]] = ("history", "candidates")
+    remarks: ClassVar[tuple[str, ...]] = ()
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -88,11 +94,11 @@ class WritesList:
 
     async def ask(self, text: str, case: Case, model: Model, at: Place) -> Outcome[Any]:
         history, candidates = case.shown["history"], case.shown["candidates"]
+        shown = self._shown.get(case.id)
+        if shown is None or shown[0] is not case:
+            shown = self._shown[case.id] = (case, listed(history, "history"), listed(candidates, "candidates"))
         messages = parsed(text, self.component).render(
-            history=listed(history, "history"),
-            candidates=listed(candidates, "candidates"),
-            count=len(candidates),
-            noun=self.noun,
+            history=shown[1], candidates=shown[2], count=len(candidates), noun=self.noun
         )
         form = RankingForm(names_of(case), tuple(row["id"] for row in history), self.reason, self.topics)
         room = 64 + 12 * len(candidates) + 640 * self.reason + 40 * self.topics * (len(history) + len(candidates))
@@ -116,6 +122,7 @@ class ReadsLikelihood:
     component: ClassVar[str] = "next"
     fields: ClassVar[Mapping[str, str]] = NEXT_FIELDS
     required: ClassVar[tuple[str, ...]] = ("history|recent|inline",)
+    remarks: ClassVar[tuple[str, ...]] = ()
 
     @property
     def settings(self) -> Mapping[str, Any]:

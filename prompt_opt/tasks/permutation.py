@@ -38,19 +38,19 @@ class Permutation(NamedTuple):
 def permutation(answered: Sequence[object], ids: Sequence[str], seed: int, case: str) -> Permutation | None:
     """What `answered` makes of the candidates `ids`; None where it names none of them."""
     known = set(ids)
-    listed: list[str] = []
+    listed: dict[str, None] = {}
     counts = {"missing": 0, "duplicate": 0, "invented": 0}
     for said in answered:
-        name = spelled(said)
+        name = said if isinstance(said, str) and said in known else spelled(said)
         if name not in known:
             counts["invented"] += 1
         elif name in listed:
             counts["duplicate"] += 1
         else:
-            listed.append(name)
+            listed[name] = None
     if not listed:
         return None
-    left = [name for name in _drawn(ids, seed, case) if name not in set(listed)]
+    left = [name for name in _drawn(ids, seed, case) if name not in listed] if len(listed) < len(ids) else []
     counts["missing"] = len(left)
     scores = [*range(len(ids), len(left), -1), *[0] * len(left)]
     return Permutation(Ranking((*listed, *left), np.asarray(scores, np.float32)), counts)
