@@ -36,6 +36,10 @@ LEAST = 8
 """Cases in common below which no difference is believed."""
 
 
+SHORTEST = 24
+"""Cases of a race at least, where the budget is scarce."""
+
+
 class RacingConfig(BaseModel):
     """Settings of `Racing`."""
 
@@ -120,22 +124,25 @@ class _Search:
 
     def run(self) -> Search:
         yield from self.evaluate(self.seed, self.context.search)
-        if self.context.scores.mean(self.seed.id, self.context.search) >= 1.0:
+        if self.perfect():
             return Choice(self.seed, "the seed prompt is right on every search case: nothing can be gained", tie=True)
         why, idle = f"{self.config.rounds} rounds are done", 0
         for round in range(self.config.rounds):
-            width = self.affordable_width()
+            width, cases = self.affordable_race()
             if not width:
                 why = "the budget holds no further race beside the choice among finalists"
                 break
-            accepted = yield from self.round(round, width)
+            accepted = yield from self.round(round, width, cases)
             idle = 0 if accepted else idle + 1
             if idle == self.config.patience:
                 why = f"{idle} rounds in a row brought no better prompt"
                 break
+            if self.perfect():
+                why = "the incumbent is right on every search case"
+                break
         return (yield from self.finish(why))
 
-    def round(self, round: int, width: int) -> Generator[Step, Any, bool]:
+    def round(self, round: int, width: int, cases: int) -> Generator[Step, Any, bool]:
         """Propose, drop, race, accept; whether there is a new incumbent."""
         before = self.incumbent
         plays: list[tuple[str, list[Candidate], int]] = []
@@ -149,11 +156,15 @@ class _Search:
                 made, tokens = yield from self.ask(name, round, count)
                 plays.append((name, (yield from self.enter(made, round)), tokens))
         fresh = [candidate for _, entered, _ in plays for candidate in entered]
-        accepted = bool(fresh) and (yield from self.race(round, fresh, before))
+        accepted = bool(fresh) and (yield from self.race(round, fresh, before, cases))
         if self.bank is None:
             for name, entered, tokens in plays:
                 self.bandit.learn(name, max((self.gain(each, before) for each in entered), default=0.0), tokens)
         return accepted
+
+    def perfect(self) -> bool:
+        """Whether there is nothing left to gain on the search split."""
+        return self.context.scores.mean(self.incumbent.id, self.context.search) >= 1.0
 
     # -- candidates
 
@@ -171,7 +182,7 @@ class _Search:
         parents = self.parents(round, self.config.operators.index(name), operator.parents)
         brief = Brief(self.context, tuple(parents), self.errors(parents[0], round), count, round)
         if not operator.fits(brief):  # the parent that was drawn gives it nothing to work on: the incumbent does
-            parents = list(dict.fromkeys([self.incumbent, *parents]))[: operator.parents]
+            parents = list({each.id: each for each in (self.incumbent, *parents)}.values())[: operator.parents]
             brief = Brief(self.context, tuple(parents), self.errors(self.incumbent, round), count, round)
             if not operator.fits(brief):
                 return [], 0
@@ -246,10 +257,10 @@ class _Search:
     def evaluate(self, candidate: Candidate, cases: Sequence[str]) -> Generator[Step, Any, None]:
         yield Evaluate([(candidate, cases)])
 
-    def race(self, round: int, fresh: list[Candidate], before: Candidate) -> Generator[Step, Any, bool]:
+    def race(self, round: int, fresh: list[Candidate], before: Candidate, cases: int) -> Generator[Step, Any, bool]:
         """Race new candidates with the incumbent; whether one of them takes its place."""
         arms = [before, *fresh]
-        found = yield from select_candidates(self.selector, arms, self.context.search, self.context, 1)
+        found = yield from select_candidates(self.selector, arms, self.context.search[:cases], self.context, 1)
         winner = found.candidates[0] if found.candidates else before
         for arm, each in enumerate(arms):
             if each not in (winner, before) and each.id not in found.eliminated:
@@ -303,12 +314,16 @@ class _Search:
         share = self.share_per_case()
         return self.context.remaining() / share if share > 0 else float("inf")
 
-    def affordable_width(self) -> int:
-        """Candidates that can be raced over all search cases, and then one of them chosen; 0 ends the search."""
-        left = self.affordable() - 2 * len(self.context.selection)
-        if left == float("inf"):
-            return self.config.width
-        return max(0, min(self.config.width, int((left + 1e-6) / max(1, len(self.context.search)))))
+    def affordable_race(self) -> tuple[int, int]:
+        """How many new candidates can be raced, over how many cases: in the worst case nobody is eliminated, the winner
+        is scored on all the rest, and one finalist is held against the seed. Scarce budgets shorten races first, then
+        take fewer candidates; (0, 0) ends the search."""
+        whole, left = len(self.context.search), self.affordable() - 2 * len(self.context.selection) + 1e-6
+        for width in range(self.config.width, 1, -1):
+            cases = whole if left >= width * whole else int((left - whole) / (width - 1))
+            if cases >= min(SHORTEST, whole):
+                return width, cases
+        return (1, whole) if left >= whole else (0, 0)
 
     # -- the end
 

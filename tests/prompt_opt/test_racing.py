@@ -179,6 +179,20 @@ def test_a_seed_that_is_always_right_costs_one_look() -> None:
     assert not found.asks
 
 
+def test_a_parent_without_errors_makes_room_for_the_incumbent() -> None:
+    """A refused prompt that is always right wins most cases, is drawn as a parent, and has nothing to refine."""
+
+    def rank(texts: Mapping[str, str], case: str) -> int:
+        return 1 if "Name the topics first." in texts["rank"] else planted({}, 7)(texts, case)
+
+    optimizer = open_optimizer("racing", rounds=8, operators=("refine",))
+    found = drive(optimizer, around(), rank, writer(EVERY), approve=lambda step: None)
+    assert len({ask.node for ask in found.asks}) >= 8  # reasons and texts, in every round until its patience ends
+    accepted = drive(optimizer, around(), rank, writer(EVERY))
+    assert "right on every search case" in accepted.choice.why
+    assert not accepted.choice.tie
+
+
 def test_a_search_without_progress_ends_after_its_patience() -> None:
     found = searched({}, rounds=8, patience=2)
     assert "2 rounds in a row" in found.choice.why
