@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from ...agents.randomness import shuffled
 from ...llm.fence import one_line
 from ...llm.types import Abilities
-from ..splits import Sizes
 from ..task import Case
 from .asking import Asking, Read, ReadsLikelihood, WritesList, choose, component
 from .baskets import Baskets
@@ -38,7 +37,7 @@ class ListOptions(BaseModel):
     history: PositiveInt = 10
     """Most items of a history that are shown, the latest ones."""
     max_cases: PositiveInt | None = None
-    """Most cases; None: all that a file has, 300 from a data set."""
+    """Most cases (of a part, where the data comes in parts); None: all that a file has, 300 from a data set."""
     noun: str | None = None
     """What is ranked, plural ("films"); None: told by the data where it is known, else "items"."""
 
@@ -48,13 +47,14 @@ def asking_of(
     abilities: Abilities | None,
     words: tuple[str, str],
     nobody: Sequence[str],
-    topics: bool = False,
+    writes: type[WritesList] = WritesList,
 ) -> Asking:
-    """The way to ask. `words`: what is ranked, as ("films", "a film"). `nobody`: titles that everybody knows."""
+    """The way to ask. `words`: what is ranked, as ("films", "a film"). `nobody`: titles that everybody knows. `writes`: how
+    lists are written."""
     noun, one = words if options.noun is None else (options.noun, f"one of many {options.noun}")
     if choose(options.read, abilities) == "likelihood":
         return ReadsLikelihood(noun, one, tuple(one_line(title) for title in nobody[:NOBODY]))
-    return WritesList(noun, reason=options.style == "cot", topics=topics)
+    return writes(noun, reason=options.style == "cot")
 
 
 def build(
@@ -96,24 +96,13 @@ def seed_prompt(name: str) -> str:
 
 
 def limited(rows: Sequence[R], part_of: Callable[[R], str], most: int | None, seed: int) -> list[R]:
-    """The rows that are kept where `most` are wanted, in their own order, drawn by seed.
-
-    `part_of`: "search", "selection", "test", or none. Parts get the shares that a search gives its splits by default;
-    a part that is not there leaves its share to "search", from which it will be cut.
-    """
-    if most is None or len(rows) <= most:
-        return list(rows)
+    """The rows that are kept where `most` of a part are wanted, in their own order, drawn by (seed, part)."""
     by_part: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
         by_part.setdefault(part_of(row), []).append(place)
-    sizes = Sizes()
-    weights: dict[str, int] = {name: getattr(sizes, name) for name in by_part if name in Sizes.model_fields}
-    if "search" in weights:
-        weights["search"] += sizes.total - sum(weights.values())
     kept: list[int] = []
     for part, places in by_part.items():
-        count = most * weights[part] // sum(weights.values()) if part in weights else most
-        kept += [places[int(n)] for n in shuffled(len(places), seed, "cases", part)[:count]]
+        kept += [places[int(n)] for n in shuffled(len(places), seed, "cases", part)[:most]]
     return [rows[place] for place in sorted(kept)]
 
 

@@ -79,12 +79,14 @@ class ListTask:
         bare = Result(case.id, outcome.status, tokens=outcome.usage.total, calls=calls)
         if outcome.status in MISSING:
             return bare
-        read = self.asking.ranking(case, outcome.value, self.seed) if outcome.ok and outcome.value else None
-        if read is None:
+        value = outcome.value if outcome.ok else None
+        read = self.asking.ranking(case, value, self.seed) if value else None
+        if value is None or read is None:
             status = "parse_fail" if outcome.ok else outcome.status
             return replace(bare, status=status, values=worst(), diagnosis=self._no_answer(case, outcome))
         ranking, counts = read
         values = {**values_of(ranking, case.truth["relevant"]), **places(names_of(case), ranking.items)}
+        values |= value.get("also", {})
         return replace(bare, values=values, counts=counts, diagnosis=self._diagnosis(case, ranking, counts))
 
     def baselines(self, cases: Sequence[Case]) -> Mapping[str, Sequence[float]]:
@@ -108,7 +110,7 @@ class ListTask:
     def remarks(self, cases: Sequence[Case], results: Sequence[Result]) -> list[str]:
         """What a report adds on these results of one prompt: how the cases came about, and whether places decide."""
         bias = position_bias(results, self.seed)
-        return [*self.notes, *([] if bias is None else [f"position: {bias}"])]
+        return [*self.notes, *self.asking.remarks, *([] if bias is None else [f"position: {bias}"])]
 
     def _no_answer(self, case: Case, outcome: Outcome[Any]) -> Diagnosis:
         why = outcome.error or "it names no candidate"

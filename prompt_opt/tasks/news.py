@@ -11,11 +11,13 @@ from ...data import DataError
 from ...data.shelf import find_dataset
 from ...llm.types import Abilities
 from ..task import Case
+from .asking import WritesList
 from .baskets import Baskets
 from .building import ListOptions, asking_of, build, limited
 from .items import Item, band, ranking_case
 from .listwise import ListTask
 from .news_files import Impression, read_impressions
+from .topics import GivesTopics
 
 ABOUT = "from the headlines that one reader clicked; each has its category"
 WORDS = ("news", "a headline")
@@ -32,7 +34,7 @@ class NewsOptions(ListOptions):
     """Show each headline's category and subcategory. Half of RecPrompt's published gain is this information, not the prompt:
     compare prompts only with the same setting."""
     topics: bool = False
-    """In lists, ask for the topics of history and candidates first, which `topic_score` judges."""
+    """In lists, ask for the topics of history and candidates first, and have them judged in a second call (TopicScore)."""
 
 
 def open_news(
@@ -68,7 +70,8 @@ def open_news(
     titles = {
         item.id: item.title for impression in everything for item in (*impression.history, *impression.candidates)
     }
-    asking = asking_of(options, abilities, WORDS, [titles[item] for item in baskets.most_popular[:200]], options.topics)
+    popular = [titles[item] for item in baskets.most_popular[:200]]
+    asking = asking_of(options, abilities, WORDS, popular, GivesTopics if options.topics else WritesList)
     left_out = [f"{count} impressions left out: {why}" for why, count in tally.items() if count]
     notes = [f"{len(cases)} of {len(everything)} impressions of {path.name}", *left_out]
     return build(

@@ -114,7 +114,7 @@ def read_sessions(path: Path, reading: Reading) -> FileSessions:
         found = list(_usable(file, part, reading, merge, tally, titles))
         sessions += found
     _check_ids(sessions)
-    kept = limited(sessions, lambda session: PARTS.get(session.part, ""), reading.most, reading.seed)
+    kept = limited(sessions, lambda session: session.part, reading.most, reading.seed)
     cases = [_case(session, reading, titles, folder.name if known_set else "") for session in kept]
     parts: dict[str, list[str]] = {}
     for session, case in zip(kept, cases, strict=True):

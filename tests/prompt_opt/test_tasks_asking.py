@@ -214,7 +214,7 @@ def test_a_template_is_filled_with_the_last_titles_or_all_of_them() -> None:
 @pytest.mark.local
 async def test_the_embedded_model_ranks_real_sessions_and_again_alike(model_file: str) -> None:
     async with open_model("local/smollm2") as door:
-        task = open_task("session", abilities=door.abilities, options={"max_cases": 4, "candidates": 8})
+        task = open_task("session", abilities=door.abilities, options={"max_cases": 4, "candidates": 6})
         assert isinstance(task, ListTask)
         assert list(task.components) == ["next"]
         found = [await task.run(texts(task), case, door, Place(case.id)) for case in task.cases]

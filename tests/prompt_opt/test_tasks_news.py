@@ -13,13 +13,13 @@ import pytest
 from recloop.data import DataError, data_folder
 from recloop.evaluators.topic_score import merge_topics, topic_score
 from recloop.llm import open_model
-from recloop.llm.types import Outcome, Place
+from recloop.llm.types import Place
 from recloop.prompt_opt.guards import contract
 from recloop.prompt_opt.tasks.items import names_of
 from recloop.prompt_opt.tasks.listwise import ListTask
 from recloop.prompt_opt.tasks.open import open_task
 from recloop.prompt_opt.tasks.permutation import permutation
-from recloop.prompt_opt.tasks.topics import judged_topics, word_vectors
+from recloop.prompt_opt.tasks.topics import word_vectors
 
 if TYPE_CHECKING:
     from fake_llm import FakeLLM
@@ -107,7 +107,7 @@ def recprompt() -> Path:
 @pytest.mark.realdata
 def test_the_news_of_recprompt_keep_their_parts_and_the_floor_is_analytic() -> None:
     task = news(recprompt(), max_cases=240)
-    assert {name: len(ids) for name, ids in task.parts.items()} == {"search": 100, "test": 100}
+    assert {name: len(ids) for name, ids in task.parts.items()} == {"search": 100, "test": 240}
     values = {name: np.asarray(of) for name, of in task.baselines(task.cases).items()}
     assert values["random"].mean() == pytest.approx(0.4544, abs=1e-3)  # ten candidates, one click
     assert values["title overlap"].mean() > 0.5
@@ -151,7 +151,7 @@ def test_the_scores_are_the_papers_ratios() -> None:
     assert np.isnan(topic_score([], {}, {}).correctness)
 
 
-async def test_a_judge_is_asked_once_for_all_topics_of_an_answer(
+async def test_topics_are_judged_in_a_second_call_and_reported_with_the_judges_bias(
     fake_llm: Callable[..., FakeLLM], tmp_path: Path
 ) -> None:
     task = news(mind(tmp_path, "1\tu1\tt\tN1 N2\tN3-1 N4-0"), topics="true")
@@ -159,18 +159,30 @@ async def test_a_judge_is_asked_once_for_all_topics_of_an_answer(
     said = {
         "history_topics": [{"id": "H1", "topics": ["Golf", "golf", "war"]}, {"id": "H2", "topics": ["war"]}],
         "candidate_topics": [{"id": name, "topics": ["tv"]} for name in names_of(case)],
-        "ranking": [*names_of(case)],
+        "ranking": [*case.truth["relevant"]],
     }
     verdicts = {"verdicts": {"1": 1, "2": 0, "3": 0, "4": 1, "5": 0}}
     script = [{"match": "You check whether", "reply": json.dumps(verdicts)}, {"match": ".*", "reply": json.dumps(said)}]
     async with open_model(f"{fake_llm(script=script).url}/v1#fake", attempts=1) as door:
-        outcome = await task.run({"rank": task.components["rank"].text}, case, door, Place("a"))
-        assert task.score(case, outcome).status == "ok"
-        judged = await judged_topics(case, outcome, door, Place("a"))
-    assert judged.score == (pytest.approx(2 / 5), pytest.approx(1 / 2), 5)
-    assert judged.judge is not None
-    nothing = await judged_topics(case, Outcome("timeout"), door, Place("a"))
-    assert nothing.score is None
+        result = task.score(case, await task.run({"rank": task.components["rank"].text}, case, door, Place("a")))
+    assert result.values["topic correctness"] == pytest.approx(2 / 5)
+    assert result.values["topic completeness"] == pytest.approx(1 / 2)
+    assert result.values["hr@1"] == 1
+    assert len(result.calls) == 2
+    assert any("4 to 21 points" in remark for remark in task.remarks([case], [result]))
+
+
+async def test_a_judge_that_says_nothing_leaves_the_ranking_as_it_is(
+    fake_llm: Callable[..., FakeLLM], tmp_path: Path
+) -> None:
+    task = news(mind(tmp_path, "1\tu1\tt\tN1 N2\tN3-1 N4-0"), topics="true")
+    case = task.cases[0]
+    said = {"history_topics": [{"id": "H1", "topics": ["golf"]}], "candidate_topics": [], "ranking": ["C1"]}
+    script = [{"match": "You check whether", "status": 500}, {"match": ".*", "reply": json.dumps(said)}]
+    async with open_model(f"{fake_llm(script=script).url}/v1#fake", attempts=1) as door:
+        result = task.score(case, await task.run({"rank": task.components["rank"].text}, case, door, Place("a")))
+    assert result.status == "ok"
+    assert not any("topic" in name for name in result.values)
 
 
 @pytest.mark.local

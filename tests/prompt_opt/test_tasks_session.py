@@ -173,14 +173,14 @@ def test_the_sessions_of_po4isr_keep_their_parts_and_every_target(domain: str) -
     folder = data_folder()
     if folder is None or not (folder / "po4isr-sessions").is_dir():
         pytest.skip("po4isr-sessions is not under RECLOOP_DATA")
-    task = session("po4isr-sessions", domain=domain, max_cases=240)
-    assert {name: len(ids) for name, ids in task.parts.items()} == {"search": 80, "selection": 60, "test": 100}
+    task = session("po4isr-sessions", domain=domain, max_cases=90)
+    assert {name: len(ids) for name, ids in task.parts.items()} == {"search": 90, "selection": 90, "test": 90}
     values = {name: float(np.mean(of)) for name, of in task.baselines(task.cases).items()}
     assert values["random"] == pytest.approx(0.227, abs=0.004)
     assert abs(values["as shown"] - values["random"]) < 0.07
     assert values["co-occurrence"] > values["random"] + 0.1
     if domain == "bundle":
-        assert session("po4isr-sessions", domain=domain, test_seed=42, max_cases=240).hash != task.hash
+        assert session("po4isr-sessions", domain=domain, test_seed=42, max_cases=90).hash != task.hash
 
 
 def test_a_folder_of_interactions_makes_sessions_of_itself(tmp_path: Path) -> None:
