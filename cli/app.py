@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperOption
 
 from .. import __version__
 from . import data, doctor, models, optimize, personas, prompts, replay, report, resume, runs, simulate, sweep
@@ -29,6 +30,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _flags_show_no_type() -> None:
+    """Typer's help (from 0.29 on) calls every switch a <bool>, which tells nobody anything."""
+    shown: Any = getattr(TyperOption, "display_type_rich", None)
+    if shown is not None:
+        TyperOption.display_type_rich = lambda self, ctx: None if self.is_flag else shown(self, ctx)
+
+
+_flags_show_no_type()
 
 
 def _version(wanted: bool) -> None:

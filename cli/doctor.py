@@ -82,9 +82,22 @@ def findings() -> list[dict[str, Any]]:
 
     names = ", ".join(entry.name for entry in list_datasets())
     rows.append(_row("data sets", bool(names), names, install_command()))
+    rows.append(_shelf())
     key = "set" if os.environ.get("OPENAI_API_KEY") else "not set (needed for openai/... models only)"
     rows.append(_row("OPENAI_API_KEY", True, key, ""))
     return rows
+
+
+def _shelf() -> dict[str, Any]:
+    """Whether the variable that names a folder of data sets names one; nobody needs it."""
+    from ..data.shelf import VARIABLE
+
+    given = os.environ.get(VARIABLE, "")
+    if not given:
+        return _row(VARIABLE, True, "not set (a folder of data sets to be had by name)", "")
+    there = os.path.isdir(os.path.expanduser(given))
+    row = _row(VARIABLE, there, given if there else f"{given} is no folder", f"export {VARIABLE}=FOLDER")
+    return {**row, "optional": True}
 
 
 def _requirements() -> list[str]:

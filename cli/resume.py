@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .output import note
+from .output import CommandError, note
 
 
 def command(
@@ -18,6 +18,10 @@ def command(
     concurrency: Annotated[int | None, typer.Option(min=1, metavar="N", help="Calls in flight at once.")] = None,
     base_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Where an openai/... model is now, if it has moved.")
+    ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(metavar="in=$,out=$", help="What an endpoint takes, dollars per million tokens: in=0.2,out=0.6."),
     ] = None,
     pages: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Go on to N pages in all, also with a finished run.")
@@ -52,6 +56,8 @@ def command(
     if kind.name == "optimize":
         from .optimize import resume_search
 
+        if price is not None:
+            raise CommandError("a search takes no price when it goes on\n  leave --price out")
         resume_search(
             run, {"budget": budget, "concurrency": concurrency, "base_url": base_url, "pages": pages}, accept, as_json
         )
@@ -59,7 +65,7 @@ def command(
     if status == "finished" and pages is None:
         note(f"{run} is finished already; this is what came of it")
     else:
-        changes = {"budget": budget, "concurrency": concurrency, "base_url": base_url, "pages": pages}
+        changes = {"budget": budget, "concurrency": concurrency, "base_url": base_url, "price": price, "pages": pages}
         carry_out(lambda bars: kind.call("resume", run, progress=bars, **changes), run)
     if kind.name == "sweep":
         from .sweep import conclude_sweep

@@ -52,6 +52,7 @@ def command(
     strict: flag.Strict = None,
     say: flag.Say = None,
     budget: flag.Budget = None,
+    price: flag.Price = None,
     concurrency: flag.Concurrency = None,
     timeout: flag.Timeout = None,
     name: flag.Name = None,

@@ -179,6 +179,14 @@ Budget: TypeAlias = Annotated[
         text="Hard limits: usd=1,calls=500,tokens=1e5,seconds=600; the run pauses before one is overshot.",
     ),
 ]
+Price: TypeAlias = Annotated[
+    str | None,
+    _flag(
+        metavar="in=$,out=$",
+        panel=HOW,
+        text="What an endpoint of your own takes, dollars per million tokens: in=0.2,out=0.6.",
+    ),
+]
 Concurrency: TypeAlias = Annotated[
     int | None, _flag(metavar="N", panel=HOW, text="Calls in flight at once (default: 64).")
 ]

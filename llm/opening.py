@@ -59,7 +59,7 @@ def open_model(
     if budget is not None and budget.usd is not None and provider.remote and not replay_only and cost() is None:
         raise BudgetError(
             f"no price is known for {provider.name}, so a budget in dollars cannot be kept\n"
-            "  limit calls or tokens instead (calls=500,tokens=1e6), or state the price: price=Price(prompt=…, completion=…)"
+            "  limit calls or tokens instead (calls=500,tokens=1e6), or state the price: --price in=0.2,out=0.6, or price=Price(0.2, 0.6)"
         )
     line = Line(
         provider,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .errors import BudgetError
 from .types import Usage
 
 
@@ -18,6 +20,21 @@ class Price:
 
     prompt: float
     completion: float
+
+    @classmethod
+    def parse(cls, text: str) -> Price | None:
+        """Read `in=0.2,out=0.6`; None for an empty text. Raises `BudgetError` naming what does not fit."""
+        if not text:
+            return None
+        parts = [tuple(word.strip() for word in part.partition("=")[::2]) for part in text.split(",")]
+        try:
+            found = {name: float(number) for name, number in parts}
+        except ValueError:
+            found = {}
+        good = set(found) == {"in", "out"} and len(parts) == 2
+        if not good or not all(math.isfinite(value) and value >= 0 for value in found.values()):
+            raise BudgetError(f"price {text!r}: dollars per million tokens, as in in=0.2,out=0.6")
+        return cls(found["in"], found["out"])
 
     def of(self, usage: Usage) -> float:
         return (usage.prompt * self.prompt + usage.completion * self.completion) / 1e6

@@ -86,6 +86,8 @@ class SimulateConfig(BaseModel):
     """The action set: `films`, `shop`, or `module:object` naming an `ActionSet`."""
     budget: str = ""
     """Hard limits, e.g. `usd=1,calls=500`. The run pauses at a page barrier when one would be overshot."""
+    price: str = ""
+    """What an endpoint's tokens cost where no table knows: `in=0.2,out=0.6`, US dollars per million."""
     concurrency: PositiveInt = 64
     timeout: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     """Seconds one call to the model may take."""
@@ -116,6 +118,17 @@ class SimulateConfig(BaseModel):
             raise ValueError(str(error)) from None
         return value
 
+    @field_validator("price")
+    @classmethod
+    def _price(cls, value: str) -> str:
+        from ..llm import BudgetError, Price
+
+        try:
+            Price.parse(value)
+        except BudgetError as error:
+            raise ValueError(str(error)) from None
+        return value
+
     @property
     def reads(self) -> Literal["title", "yesno"]:
         """The signal really read: endpoints list single next tokens only, so they are asked yes or no."""
@@ -133,14 +146,19 @@ def signal_read(signal: Literal["auto", "title", "yesno"], model: str) -> Litera
     return "title" if model.startswith("local") else "yesno"
 
 
-VOLATILE = frozenset({"concurrency", "budget", "timeout", "name", "base_url"})
+VOLATILE = frozenset({"concurrency", "budget", "price", "timeout", "name", "base_url"})
 """Fields that say how a run is carried out, not what it does: left out of its digest."""
 
 
 def load_config(path: Path | None, overrides: Mapping[str, Any]) -> SimulateConfig:
     """The TOML file's values under the given flags. Raises `SimulateError` naming each setting that is wrong."""
     values = {} if path is None else settings_in(read_toml(path), path)
-    return checked({**values, **overrides})
+    config = checked({**values, **overrides})
+    if config.scripted and config.mode != "auto":
+        raise SimulateError(
+            f"scripted users have no mode {config.mode}: no model is asked\n  leave --mode out, or name a model with --model"
+        )
+    return config
 
 
 def checked(values: Mapping[str, Any]) -> SimulateConfig:

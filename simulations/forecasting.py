@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ..agents.actions import Decision, Slate
 from ..agents.ask import Asker, Failure, Reaction, Said
 from ..agents.personas import Persona
-from ..llm import Door, open_model
+from ..llm import Door, Price, open_model
 from ..llm.line import Line
 from ..llm.providers.base import ChatRequest, Provider, RawAnswer, RawScores, ScoreRequest
 from .config import SimulateConfig
@@ -92,7 +92,13 @@ async def forecast(config: SimulateConfig, shared: Shared | None = None) -> Fore
     n = len(prepared.personas)
     if config.scripted:
         return Forecast(0, 0, 0, 0.0, "scripted", "scripted", n, config.pages, NOTHING, NOTHING)
-    door = open_model(config.model, base_url=config.base_url, api_key="not-used", concurrency=config.concurrency)
+    door = open_model(
+        config.model,
+        base_url=config.base_url,
+        api_key="not-used",
+        concurrency=config.concurrency,
+        price=Price.parse(config.price),
+    )
     try:
         mode = mode_of(config, door)
         stand_in = StandIn(door.provider)

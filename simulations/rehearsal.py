@@ -15,7 +15,7 @@ from ..agents.actions import ActionSet
 from ..agents.ask import BudgetReached
 from ..agents.personas import Persona
 from ..data import DataError
-from ..llm import Budget, Door, ModelConfigError, Prompt, PromptError, open_model
+from ..llm import Budget, Door, ModelConfigError, Price, Prompt, PromptError, open_model
 from ..methods.recommenders.open import check_address
 from ..runs import DiskFull, Event, Manifest, Run, check_vacant, new_run_path
 from .collecting import set_aside
@@ -95,6 +95,7 @@ async def resume(
     budget: str | None = None,
     concurrency: int | None = None,
     base_url: str | None = None,
+    price: str | None = None,
     pages: int | None = None,
     progress: Progress | None = None,
     api_key: str | None = None,
@@ -104,8 +105,8 @@ async def resume(
     """Go on from the last page barrier. Recorded calls are not repeated.
 
     A finished run is returned as it is, or with more `pages` continued: whoever had not left goes on, and the interview
-    after what was the last page stands (`interviews`). `budget`, `concurrency` and `base_url` replace what the run began
-    with. What was shown stands even where the recommender has changed, and a note says so. Raises `SimulateError` when
+    after what was the last page stands (`interviews`). `budget`, `concurrency`, `base_url` and `price` replace what the run
+    began with. What was shown stands even where the recommender has changed, and a note says so. Raises `SimulateError` when
     the data or a prompt has changed; the run then stays as it was.
     """
     progress = progress or Silent()
@@ -114,7 +115,7 @@ async def resume(
     with Run.open(path, write=True) as run:
         if run.status == "running":  # and nobody holds its lock
             run.set_status("paused", "killed")
-        given = {"budget": budget, "concurrency": concurrency, "base_url": base_url}
+        given = {"budget": budget, "concurrency": concurrency, "base_url": base_url, "price": price}
         changes = {name: value for name, value in given.items() if value is not None} | _continued(run, pages)
         config = checked({**run.manifest.config, **changes})
         async with _door(config, api_key=api_key, run=run, shared=shared) as door, _noted(door, run, shared):
@@ -215,6 +216,7 @@ async def _door(
         timeout=config.timeout,
         api_key=api_key,
         base_url=config.base_url,
+        price=Price.parse(config.price),
         replay_only=replay_only,
     )
     try:

@@ -82,6 +82,7 @@ async def resume(
     concurrency: int | None = None,
     timeout: float | None = None,
     base_url: str | None = None,
+    price: str | None = None,
     jobs: int | None = None,
     pages: int | None = None,
     progress: Progress | None = None,
@@ -89,7 +90,7 @@ async def resume(
 ) -> Path:
     """Go on with a sweep: cells that are done stay, paused ones are resumed, failed ones tried again.
 
-    `budget`, `concurrency`, `timeout`, `base_url` and `jobs` replace what it began with; what was spent counts. Raises
+    `budget`, `concurrency`, `timeout`, `base_url`, `price` and `jobs` replace what it began with; what was spent counts. Raises
     `SweepError` where data or a prompt has changed, and for more `pages` (a rehearsal can have them, a grid cannot); the
     sweep then stays as it was.
     """
@@ -105,7 +106,7 @@ async def resume(
         if run.status == "running":  # and nobody holds its lock
             run.set_status("paused", "killed")
         config = run.manifest.config
-        changes = {"concurrency": concurrency, "timeout": timeout, "base_url": base_url}
+        changes = {"concurrency": concurrency, "timeout": timeout, "base_url": base_url, "price": price}
         settings = {
             **config["settings"],
             **{k: v for k, v in changes.items() if v is not None and k in config["settings"]},
@@ -206,8 +207,8 @@ async def carry(
     path = folder / cell.path
     if is_run(path):
         before = Manifest.read(path).config
-        now = {name: getattr(cell.config, name) for name in ("budget", "concurrency", "base_url")}
-        changes = {name: value for name, value in now.items() if value != before[name]}
+        now = {name: getattr(cell.config, name) for name in ("budget", "concurrency", "base_url", "price")}
+        changes = {name: value for name, value in now.items() if value != before.get(name, "")}
         await resume_cell(path, **changes, progress=progress, api_key=api_key, shared=shared)
     else:
         if path.exists():  # killed before it was a run: nothing is in it

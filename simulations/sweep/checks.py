@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...llm import Door, MemoryCassette, open_model
+from ...llm import Door, MemoryCassette, Price, open_model
 from ...methods.recommenders import open_recommender
 from ...runs import CallRecord
 from ..config import SimulateConfig, SimulateError
@@ -116,6 +116,7 @@ async def _open(
             timeout=config.timeout,
             api_key=api_key,
             base_url=config.base_url,
+            price=Price.parse(config.price),
         )
         try:
             if ask:

@@ -200,3 +200,9 @@ def test_a_rehearsal_that_cannot_start_leaves_the_place_of_its_run_free(cli: Any
     cli("simulate", *small, "--pages", 1, "--users", 5)
     cli("simulate", *small, "--recommender", "nonsense").refused()
     assert len(list((mess / "recloop-runs").iterdir())) == 1
+
+
+def test_a_mode_of_scripted_users_is_refused(cli: Any, small: list[str]) -> None:
+    said = cli("simulate", *small, "--mode", "score").refused()
+    assert "scripted users have no mode score" in said
+    assert "leave --mode out" in said

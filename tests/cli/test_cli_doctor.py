@@ -145,3 +145,15 @@ def test_the_mending_command_installs_from_where_recloop_came(
 
     monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Installed())
     assert install_command("local").endswith(f"-m {wanted}")
+
+
+def test_the_folder_of_data_sets_is_looked_at(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def row() -> dict[str, Any]:
+        return next(row for row in cli("doctor", "--json").json if row["what"] == "RECLOOP_DATA")
+
+    monkeypatch.delenv("RECLOOP_DATA", raising=False)
+    assert row()["found"].startswith("not set")
+    monkeypatch.setenv("RECLOOP_DATA", str(tmp_path))
+    assert (row()["ok"], row()["found"]) == (True, str(tmp_path))
+    monkeypatch.setenv("RECLOOP_DATA", str(tmp_path / "gone"))
+    assert (row()["ok"], row()["optional"], row()["found"]) == (False, True, f"{tmp_path / 'gone'} is no folder")

@@ -137,3 +137,8 @@ def test_version(cli: Any) -> None:
     import recloop
 
     assert cli("--version").out == f"recloop {recloop.__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_switch_shows_no_type(cli: Any, command: tuple[str, ...]) -> None:
+    assert "bool" not in cli(*command, "--help").out.lower()

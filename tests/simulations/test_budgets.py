@@ -112,6 +112,34 @@ def test_dollars_for_a_model_without_a_price_are_refused_before_anything_is_call
     assert not (tmp_path / "run").exists()
 
 
+def test_a_stated_price_makes_dollars_hold_also_when_the_run_goes_on(
+    fake_llm: Callable[..., FakeLLM], tmp_path: Path
+) -> None:
+    server = fake_llm(script=STAY)
+    config = crowd(tmp_path, server, budget="usd=0.05", price="in=1,out=2")
+    path = rehearse(config, tmp_path / "run")
+    for limit in (0.05, 0.08):
+        stops_at_a_page(path, "usd")
+        stats = server.stats()
+        seen = (stats["prompt_tokens"] + 2 * stats["completion_tokens"]) / 1e6
+        assert 0.5 * limit < seen <= account(path).cost <= limit
+        go_on(path, "usd=0.08" if limit == 0.05 else "usd=99")
+    asyncio.run(resume(path, api_key="x", pages=4, price="in=0,out=0"))
+    assert status(path)[0] == "finished"
+    with Run.open(path) as run:
+        assert (run.manifest.config["price"], run.calls.totals().unpriced) == ("in=0,out=0", 0)
+    with Run.open(rehearse(config.model_copy(update={"price": "", "budget": ""}), tmp_path / "other")) as other:
+        assert "price" in other.manifest.volatile.config, "no part of a digest"
+
+
+@pytest.mark.parametrize(
+    "price", ["1", "in=1", "in=1,out=x", "in=1,out=-1", "in=1,in=2", "in=1,out=2,cached=0", "in=nan,out=1"]
+)
+def test_a_price_that_cannot_be_read_is_refused(price: str) -> None:
+    with pytest.raises(ValueError, match="dollars per million tokens, as in in="):
+        SimulateConfig(price=price)
+
+
 def test_seconds_go_on_counting_after_a_pause(fake_llm: Callable[..., FakeLLM], tmp_path: Path) -> None:
     server = fake_llm(latency="fixed:250", script=STAY)
     config = crowd(tmp_path, server, users=8, pages=20, concurrency=8, budget="seconds=1.5")

@@ -421,7 +421,7 @@ def test_one_budget_holds_for_all_cells_and_nothing_is_paid_twice(
         assert state == "paused"
         assert reason.startswith(f"budget of calls {limit} is spent")
         assert server.stats()["requests"] - before <= limit
-    resumed(path, budget=f"calls={needed}")
+    resumed(path, budget=f"calls={needed}", price="in=1,out=1")
     assert status(path)[0] == "finished"
     assert server.stats()["requests"] - before == needed, "as many as without a pause"
     assert digest(path) == digest(whole)
@@ -465,7 +465,7 @@ def test_another_grid_in_the_same_folder_is_refused(tmp_path: Path) -> None:
         swept(grid(tmp_path, {**axes, "seed": [0, 1]}), path)
     with pytest.raises(SimulateError, match="another sweep: pages was 2, now it is 3"):
         swept(grid(tmp_path, axes, pages=3), path)
-    swept(grid(tmp_path, axes, concurrency=3, budget="calls=1"), path, jobs=2)
+    swept(grid(tmp_path, axes, concurrency=3, budget="calls=1", price="in=1,out=1"), path, jobs=2)
     assert digest(path) == before, "how it is carried out may change"
     alone = rehearse(settings(tmp_path, model="scripted"), tmp_path / "run")
     with pytest.raises(SimulateError, match="a run of kind 'simulate', no sweep"):
