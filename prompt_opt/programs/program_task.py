@@ -224,16 +224,23 @@ def open_program(
     data: str | Path | None = None,
     trainset: Sequence[dspy.Example] | None = None,
     metric: Callable[..., Any] | None = None,
-    inputs: Sequence[str] = (),
+    inputs: Sequence[str] | str = (),
+    worst: float = 0.0,
+    **unknown: Any,
 ) -> ProgramTask:
     """The task of a program named `module:program` or `path/to/file.py:program`, with or without `dspy:` before it.
 
     The name is a `dspy.Module`, or a class or function that makes one without arguments. The object, else its module,
     also gives `examples` (a list of `dspy.Example`, or a function that makes it) and `metric`, unless they are given
-    here. `data`: a JSONL file instead of `examples`; `inputs` names its input fields (default: the fields of the first
-    predictor that are there).
+    here. `data`: a JSONL file instead of `examples`; `inputs` names its input fields (default: those of the predictors
+    that are there). `worst`: the value of an unusable answer.
     """
     import dspy
+
+    if unknown:
+        raise OptimizeError(f"a DSPy program has no option {', '.join(unknown)}\n  its options: inputs, worst")
+    if isinstance(inputs, str):
+        inputs = [name.strip() for name in inputs.split(",") if name.strip()]
 
     spec = spec.removeprefix("dspy:")
     where, _, path = spec.rpartition(":")
@@ -262,7 +269,7 @@ def open_program(
     if trainset is None:
         trainset = of("examples")
         trainset = trainset() if callable(trainset) else trainset
-    return ProgramTask(program, list(trainset or ()), metric, name=f"dspy:{spec}")
+    return ProgramTask(program, list(trainset or ()), metric, name=f"dspy:{spec}", worst=float(worst))
 
 
 def read_examples(file: Path, inputs: Sequence[str]) -> list[dspy.Example]:

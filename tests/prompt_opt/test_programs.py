@@ -139,6 +139,10 @@ def test_examples_come_from_a_file_of_json_lines(tmp_path: Path) -> None:
     file.write_text("\n".join(map(json.dumps, rows)) + "\n")
     task = open_program(f"{HERE / 'a_program.py'}:program", data=file)
     assert [(c.shown, c.truth) for c in task.cases] == [({"history": r["history"]}, {"film": r["film"]}) for r in rows]
+    named = open_program(f"{HERE / 'a_program.py'}:program", data=file, inputs="history, film", worst=-1)
+    assert (named.cases[0].truth, named.worst) == ({}, -1.0)
+    with pytest.raises(OptimizeError, match="no option imputs"):
+        open_program(f"{HERE / 'a_program.py'}:program", data=file, imputs="history")
     file.write_text('{"history": "x"}\n[1]\n')
     with pytest.raises(OptimizeError, match="line 2"):
         open_program(f"{HERE / 'a_program.py'}:program", data=file)
