@@ -128,19 +128,22 @@ class TaskProgram(dspy.Module):
 
 
 class Watched(dspy.Module):
-    """A DSPy program as it is, with a ledger of its evaluations. Runs with demonstrations are none of ours: they are not
-    the instructions' doing."""
+    """A DSPy program as it is, with a ledger of its evaluations. Runs with other demonstrations than its own are left out:
+    they are not the instructions' doing."""
 
     def __init__(self, program: dspy.Module, bound: Bound, examples: dict[str, dspy.Example]) -> None:
         super().__init__()
         self.program, self.bound = program, bound
+        self.demos = _Kept(list(predictor.demos) for predictor in program.predictors())
         self.ids = _Shared({_spelled(dict(example.inputs())): id for id, example in reversed(examples.items())})
 
     def forward(self, **given: Any) -> Any:
         bound, texts = self.bound, self.texts()
         task = bound.task
         assert isinstance(task, ProgramTask)
-        mine = texts if not any(predictor.demos for predictor in self.predictors()) else None
+        mine = (
+            texts if all(each.demos == own for each, own in zip(self.predictors(), self.demos, strict=True)) else None
+        )
         _last.texts = mine
         try:
             prediction = self.program(**given)
@@ -163,6 +166,11 @@ class Watched(dspy.Module):
 
 class _Shared(dict[str, str]):
     def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+        return self
+
+
+class _Kept(list[Any]):
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Kept:
         return self
 
 

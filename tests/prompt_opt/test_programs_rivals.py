@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import a_program
+import dspy
 import pytest
 from inprocess import asked, open_function
 from recloop.llm import Budget, Door, MemoryCassette, ModelConfigError
@@ -69,6 +70,21 @@ async def test_a_rival_finds_the_better_prompt_and_every_candidate_is_on_record(
     assert answer["roles"]["proposals"][0] > 0
     assert json.loads(json.dumps(answer)) == answer
     assert capfd.readouterr() == ("", "")  # stdout is the command's answer, stderr its progress
+
+
+async def test_a_program_with_demonstrations_of_its_own_keeps_them() -> None:
+    program = a_program.Picker()
+    program.pick.demos = [dspy.Example(history="HISTORY-2 Heat", film="film-2")]
+    shown: list[bool] = []
+
+    def model(request: ChatRequest) -> str:
+        if request.json_schema is None:
+            shown.append("film-2" in asked(request))
+        return a_program.model(request)
+
+    task = ProgramTask(program, a_program.examples(), a_program.gepa_metric)
+    assert means(await work("gepa", task, open_function(model)))[FULL] == 1.0
+    assert all(shown)
 
 
 @pytest.mark.parametrize("threads", [1, 4])
