@@ -103,7 +103,7 @@ def open_rerank(
         about=ABOUT,
         baskets=baskets,
         notes=notes,
-        own_order={recommender.name: order},
+        own_order={f"{recommender.name} (own order)": order},
     )
 
 
