@@ -117,7 +117,8 @@ class Conductor:
         """Let another library work."""
         assert isinstance(self.current, Outside)
         calls, tokens = self.account.room()
-        self._answers[0] = await self.current.work(Bench(self.task, self.model, self.proposer, calls, tokens))
+        bench = Bench(self.task, self.model, self.proposer, calls, tokens, self.account.test_cases)
+        self._answers[0] = await self.current.work(bench)
 
     def approval(self) -> dict[str, Any]:
         """What a person is asked to approve."""

@@ -79,13 +79,15 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What another library may work with. `calls`, `tokens`: the most it may take, None where there is no such limit."""
+    """What another library may work with. `calls`, `tokens`: the most it may take, None where there is no such limit.
+    `kept`: evaluations of the sealed test, which money and time must be left for."""
 
     task: Task
     model: Door
     proposer: Door
     calls: int | None = None
     tokens: int | None = None
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)

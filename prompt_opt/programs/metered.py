@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from ...llm.types import Outcome, Place
 
 if TYPE_CHECKING:
+    from ...llm.budget import Budget
     from ...llm.door import Door
+
+
+TELLING = 10
+"""Calls from which on their mean cost says what more of them will cost."""
 
 
 class Stopped(BaseException):
@@ -43,11 +48,14 @@ class Meter:
     before, so the account of a resumed search is that of an unbroken one.
 
     `calls`, `tokens`: limits, None for none. `kept_cases`: of the tokens, those of so many task calls are kept back.
+    `budget`: the doors' own, whose money and time must last for `kept_all` more calls.
     """
 
     calls: int | None = None
     tokens: int | None = None
     kept_cases: int = 0
+    budget: Budget | None = None
+    kept_all: int = 0
     stopped: str = ""
     """Why no further call is made; empty while there is room."""
     _seen: set[str] = field(default_factory=set)
@@ -80,6 +88,13 @@ class Meter:
         kept = self.kept_cases * task.tokens / max(1, task.calls)
         if self.tokens is not None and spent.tokens + kept >= self.tokens:
             self.stop(f"the search's {self.tokens} tokens are spent")
+        if self.budget is not None and spent.calls >= TELLING:
+            for name, limit, used in (
+                ("usd", self.budget.usd, self.budget.spent.usd),
+                ("seconds", self.budget.seconds, self.budget.elapsed),
+            ):
+                if limit is not None and used * (1 + self.kept_all / spent.calls) >= limit:
+                    self.stop(f"the budget of {name} {limit:g} is spent but for what comes after")
         if self.stopped:
             raise Stopped(self.stopped)
         self._open += 1

@@ -105,7 +105,8 @@ class Rival:
 
         kept = len(context.selection) * (1 + self.config.finalists)
         calls = None if bench.calls is None else max(0, bench.calls - kept)
-        meter = Meter(calls, bench.tokens, kept_cases=kept)
+        budget = bench.model.line.budget
+        meter = Meter(calls, bench.tokens, kept_cases=kept, budget=budget, kept_all=kept + bench.kept)
         model, proposer = Metered(bench.model, meter, role="task"), Metered(bench.proposer, meter, role="proposals")
         stage = Stage(bench.task, model, context.search)
         task_lm = dspy_face(model, Place(self.name, 0, "task"))

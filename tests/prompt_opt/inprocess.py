@@ -17,8 +17,8 @@ class FunctionProvider(Provider):
 
     name, remote = "test/function", False
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer, self.calls = answer, 0
+    def __init__(self, answer: Answer, cost: float = 0.0) -> None:
+        self.answer, self.cost, self.calls = answer, cost, 0
 
     @property
     def abilities(self) -> Abilities:
@@ -28,7 +28,7 @@ class FunctionProvider(Provider):
         self.calls += 1
         text = self.answer(request)
         asked = sum(len(message["content"]) for message in request.messages)
-        return RawAnswer(text, usage=Usage(asked // 4, len(text) // 4), cost=0.0)
+        return RawAnswer(text, usage=Usage(asked // 4, len(text) // 4), cost=self.cost)
 
     async def score(self, request: ScoreRequest) -> RawScores:
         raise NotImplementedError
@@ -38,10 +38,12 @@ class FunctionProvider(Provider):
     async def close(self) -> None: ...
 
 
-def open_function(answer: Answer, *, budget: Budget | None = None, cassette: Any = None, attempts: int = 1) -> Door:
-    """A door before a function, with a cassette of its own unless one is given."""
+def open_function(
+    answer: Answer, *, budget: Budget | None = None, cassette: Any = None, attempts: int = 1, cost: float = 0.0
+) -> Door:
+    """A door before a function, with a cassette of its own unless one is given. `cost`: dollars a call."""
     line = Line(
-        FunctionProvider(answer),
+        FunctionProvider(answer, cost),
         budget=budget,
         price=lambda: None,
         concurrency=64,

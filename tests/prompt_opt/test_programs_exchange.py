@@ -65,6 +65,7 @@ def test_a_template_becomes_a_predictor_of_its_fields(tmp_path: Path) -> None:
     assert program.rank.signature.instructions == "Order the films of `case`."
 
 
+@pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
 def test_a_langchain_prompt_says_the_same_with_every_brace_and_comes_back() -> None:
     prompt = exchange.to_langchain(TEMPLATE, COMPONENT)
     assert prompt.input_variables == ["candidates", "history"]

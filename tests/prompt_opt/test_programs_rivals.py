@@ -240,6 +240,31 @@ async def test_a_rival_ends_in_the_same_verdict_as_any_search_within_the_same_bu
     assert budget.spent.calls <= 300
 
 
+async def test_money_is_left_for_the_choice_and_the_sealed_test(tmp_path: Path) -> None:
+    said = iter(range(10**6))
+
+    def model(request: ChatRequest) -> str:
+        if request.json_schema is not None:  # never better, so that GEPA goes on as long as it may
+            return json.dumps({"new_instruction": f"Pick the next film, variant {next(said)}."})
+        return a_program.model(request)
+
+    budget = Budget(usd=0.2)
+    door = open_function(model, budget=budget, cost=0.001)
+    sizes = Sizes(search=20, selection=15, test=25)
+    finished = await optimize(
+        program_task(),
+        open_optimizer("gepa", effort="heavy"),
+        model=door,
+        budget=budget,
+        out=tmp_path / "r",
+        sizes=sizes,
+    )
+    assert finished.status == "finished"
+    assert finished.verdict is not None
+    assert finished.verdict["pairs"] == 25
+    assert 0.1 < budget.spent.usd <= 0.2
+
+
 async def test_a_budget_that_ends_within_the_first_round_leaves_the_seed() -> None:
     budget = Budget(calls=150)
     door = open_function(a_program.model, budget=budget)
