@@ -25,6 +25,8 @@ app = typer.Typer(help="Prompts of a search: show, compare and export them.", no
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="A search's folder (`recloop optimize`).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")]
 NAMES = "winner, seed, or the start of a candidate's id"
+SHORT = 6
+"""Digits of an id in a table; any start that only one candidate has will do as its name."""
 
 
 class Form(StrEnum):
@@ -96,21 +98,19 @@ def list_(run: Folder, as_json: Json = False) -> None:
 
     rows = [
         (
-            f"{FATES[node.fate][0]} {node.id}",
+            f"{FATES[node.fate][0]} {node.id[:SHORT]}",
             node.fate,
-            node.candidate.operator,
-            ", ".join(parent[:6] for parent in node.candidate.parents),
+            node.candidate.operator[:10],
+            ", ".join(parent[:SHORT] for parent in node.candidate.parents),
             "" if (mean := node.stands.get("search") or node.stands.get("selection")) is None else f"{mean.mean:.3f}",
             _lead(node.lead),
             "" if node.lead is None else number(node.lead.n),
-            "" if node.tokens_per_case is None else number(round(node.tokens_per_case)),
         )
         for node in found.nodes.values()
     ]
-    heads = ["candidate", "fate", "made by", "from", history.metric, "lead over the seed", "n", "tokens"]
-    print_table(
-        f"Prompts of {run.resolve().name}", heads, rows, right=[history.metric, "n", "tokens"], whole=["candidate"]
-    )
+    heads = ["candidate", "fate", "made by", "from", history.metric, "lead over the seed", "n"]
+    whole = ["candidate", "fate", "made by", "from", "lead over the seed"]
+    print_table(f"Prompts of {run.resolve().name}", heads, rows, right=[history.metric, "n"], whole=whole)
 
 
 @app.command()
@@ -160,7 +160,10 @@ def export(
         Form, typer.Option("--as", help="text, dspy, langchain, promptfoo, gepa.", show_choices=False)
     ] = Form.text,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE|DIR", help="Where to (default: stdout).", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="FILE|DIR/", help="Where to, a new folder with its slash (default: stdout).", show_default=False
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -361,12 +364,13 @@ def _coloured(pieces: list[Piece]) -> Any:
     return text
 
 
-def _write(files: Mapping[str, str], out: Path) -> list[Path]:
+def _write(files: Mapping[str, str], out: str) -> list[Path]:
     """Into a folder by their names where `out` is one (or ends like one, or there are several), else the one as `out`."""
-    folder = out.is_dir() or str(out).endswith(("/", "\\")) or len(files) > 1
+    place = Path(out)
+    folder = place.is_dir() or out.endswith(("/", "\\")) or len(files) > 1
     if folder:
-        out.mkdir(parents=True, exist_ok=True)
-    paths = {(out / name if folder else out): text for name, text in files.items()}
+        place.mkdir(parents=True, exist_ok=True)
+    paths = {(place / name if folder else place): text for name, text in files.items()}
     for path, text in paths.items():
         path.write_text(text, encoding="utf-8")
     return list(paths)

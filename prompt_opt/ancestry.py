@@ -187,8 +187,9 @@ class _Fates:
             return "eliminated", f"{out.what}: {out.why}"
         if notes:
             return "tried", f"{notes[-1].what}: {notes[-1].why}"
-        scored = self.history.scores.of(name)
-        return "tried", "others were chosen" if scored else "never scored"
+        if not self.history.scores.of(name):
+            return "tried", "never scored"
+        return "tried", "others were chosen" if self.chosen else "nothing is decided yet"
 
 
 def _node(

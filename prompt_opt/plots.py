@@ -144,7 +144,7 @@ def tree_plot(found: Ancestry) -> Markup:
         x, y = place[node.id]
         marks.append(_sign(x, y, node))
         name = f"{node.id}  {node.candidate.operator[:22]}, {node.fate}"
-        room = int((zero - half - words_at) / 6.2) - len(name)
+        room = int((zero - half - words_at) / 6.8) - len(name)
         said = node.said
         if said and room > 12:
             name += f": {said if len(said) <= room else said[: room - 1] + '…'}"

@@ -57,7 +57,7 @@ class Breeder:
     def search(self, context: Context) -> Search:
         seed = context.seed_candidate
         old = seed.texts["rank"]
-        made = {"maker": f"writer {HOSTILE}", "reason": f"because {HOSTILE}"}
+        made: dict[str, Any] = {"maker": f"writer {HOSTILE}", "reason": f"because {HOSTILE}"}
         seen = tuple(context.search[:3])
 
         def grown(words: str, operator: str, *parents: Candidate, calls: tuple[str, ...] = ()) -> Candidate:

@@ -1,0 +1,176 @@
+"""`recloop prompts`: a search's prompts by name, what changed in them, and files that other tools read; its report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "prompt_opt"))
+
+from breeding import ESCAPE, bred
+from cli_world import contents, edit_manifest
+from small_world import WordProvider
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished search and one that lost its endpoint."""
+    folder = tmp_path_factory.mktemp("searched")
+    assert bred(folder / "done").status == "finished"
+    assert bred(folder / "lost", WordProvider(fails=lambda n: n > 45)).status == "paused"
+    return folder
+
+
+@pytest.fixture
+def searches(searched: Path, tmp_path: Path) -> Path:
+    """The folder where commands run, with copies of both: `done`, `lost`."""
+    for name in ("done", "lost"):
+        shutil.copytree(searched / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture
+def ids(cli: Any, searches: Path) -> dict[str, str]:
+    """Operator -> id, of the finished search."""
+    return {node["operator"].split(" ")[0]: node["id"] for node in cli("prompts", "list", "done", "--json").json}
+
+
+def test_show_gives_the_winner_then_the_seed(cli: Any, ids: dict[str, str]) -> None:
+    result = cli("prompts", "show", "done")
+    assert result.code == 0
+    winner, seed = result.out.index(f"Prompt {ids['merge']}"), result.out.index(f"Prompt {ids['seed']}")
+    assert winner < result.out.index("mind the intent, the recent, the genre.") < seed
+    assert [node["id"] for node in cli("prompts", "show", "done", "--json").json] == [ids["merge"], ids["seed"]]
+
+
+def test_a_candidate_is_named_by_the_start_of_its_id(cli: Any, ids: dict[str, str]) -> None:
+    wanted = ids["paraphrase"]
+    shortest = next(wanted[:n] for n in range(1, 13) if sum(id.startswith(wanted[:n]) for id in ids.values()) == 1)
+    found = cli("prompts", "show", "done", shortest, "--json").json
+    assert (found["id"], found["fate"]) == (wanted, "eliminated")
+    assert cli("prompts", "show", "done", shortest.upper()).out.startswith(f"Prompt {wanted}")
+
+
+def test_an_unknown_candidate_is_refused_with_what_is_near(cli: Any, ids: dict[str, str]) -> None:
+    near = ids["merge"][:-1] + ("0" if ids["merge"][-1] != "0" else "1")
+    assert f"did you mean {ids['merge']}" in cli("prompts", "show", "done", near).refused()
+    assert "did you mean winner" in cli("prompts", "diff", "done", "seed", "winer").refused()
+    assert "there are winner, seed" in cli("prompts", "export", "done", "??", "--json").refused()
+
+
+def test_a_run_without_prompts_is_pointed_elsewhere(cli: Any, runs: Path) -> None:
+    for command in ("show", "list", "diff", "export", "lineage"):
+        assert "recloop runs show finished" in cli("prompts", command, "finished").refused()
+
+
+def test_a_paused_search_shows_its_best_so_far_and_says_that(cli: Any, searches: Path) -> None:
+    result = cli("prompts", "show", "lost", "winner")
+    assert result.code == 0
+    assert "best so far, not yet tested" in result.err
+    assert "best so far" in result.out
+
+
+def test_the_list_names_every_candidate_and_its_fate(cli: Any, ids: dict[str, str]) -> None:
+    out = cli("prompts", "list", "done").out
+    for operator, fate in (("merge", "winner"), ("paraphrase", "eliminated"), ("shorten", "refused")):
+        (line,) = [line for line in out.splitlines() if f" {ids[operator][:6]} " in line.split("made by")[0][:12]]
+        assert fate in line
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_diff_marks_what_is_gone_and_what_is_new(cli: Any, ids: dict[str, str]) -> None:
+    out = cli("prompts", "diff", "done").out
+    assert f"{ids['seed']} (seed) -> {ids['merge']} (winner)" in out
+    assert "{+mind the intent, the recent, the genre. +}Order." in out
+    assert "[-mind the intent, the recent, the genre. -]Order." in cli("prompts", "diff", "done", "winner", "seed").out
+    pieces = cli("prompts", "diff", "done", "--json").json["components"]["rank"]
+    assert pieces[0] == {"what": "new", "text": "mind the intent, the recent, the genre. "}
+    assert "the same prompt" in cli("prompts", "diff", "done", "seed", "seed").out
+
+
+def test_nothing_foreign_reaches_the_terminal(cli: Any, searches: Path) -> None:
+    for command in ("show", "list", "diff"):
+        assert "\x1b" not in cli("prompts", command, "done").out
+    assert "\x1b" not in cli("runs", "show", "done").out
+    assert "\x1b" not in cli("prompts", "lineage", "done", "--as", "mermaid").out
+
+
+def test_exported_text_is_the_prompt_to_the_letter(cli: Any, searches: Path) -> None:
+    cli("prompts", "export", "done", "--out", "best.md")
+    text = cli("prompts", "show", "done", "winner", "--json").json["texts"]["rank"]
+    assert ESCAPE in text
+    assert Path("best.md").read_text(encoding="utf-8") == text
+    assert cli("prompts", "export", "done").out == f"{text}\n", "to a pipe it goes as it is"
+
+
+def test_exports_are_read_by_the_tools_they_are_for(cli: Any, ids: dict[str, str]) -> None:
+    dspy = pytest.importorskip("dspy")
+    from langchain_core.load import load
+
+    assert cli("prompts", "export", "done", "--as", "dspy", "--out", "program.json").code == 0
+    program = dspy.Module()
+    program.rank = dspy.Predict("case -> answer")
+    program.load("program.json")
+    assert program.rank.signature.instructions.startswith("mind the intent, the recent, the genre.")
+
+    written = cli("prompts", "export", "done", "seed", "--as", "langchain", "--out", "chains/", "--json").json[
+        "written"
+    ]
+    assert [Path(path).name for path in written] == ["rank.json"]
+    prompt = load(json.loads(Path(written[0]).read_text(encoding="utf-8")), allowed_objects="all")
+    assert "case c7" in prompt.format(case="case c7")
+
+    texts = json.loads(cli("prompts", "export", "done", "--as", "gepa").out)
+    assert len(texts) == 5, "every prompt that entered, the seed first"
+    assert texts[0] == cli("prompts", "show", "done", "seed", "--json").json["texts"]
+    assert len(json.loads(cli("prompts", "export", "done", ids["refine"], "--as", "gepa").out)) == 1
+
+
+def test_cases_are_not_exported_of_a_task_that_cannot_be_opened_again(cli: Any, searches: Path) -> None:
+    assert "was given from Python" in cli("prompts", "export", "done", "--as", "promptfoo").refused()
+
+
+def test_promptfoo_gets_the_cases_of_the_task_as_it_was(cli: Any, fake_llm: Any, tmp_path: Path) -> None:
+    server = fake_llm()
+    model = f"{server.base_url}#small"
+    sizes = ["--search", 10, "--selection", 10, "--test", 10, "--option", "rounds=1", "--option", "width=2"]
+    assert cli("optimize", "--model", model, *sizes, "--out", "shop").code == 0
+    asked = server.stats()["requests"]
+    told = json.loads(cli("prompts", "export", "shop", "--as", "promptfoo").out)
+    assert server.stats()["requests"] == asked, "no model is asked"
+    assert len(told["tests"]) == 10
+    assert told["tests"][0]["vars"]
+    edit_manifest(tmp_path / "shop", hashes={"task": "0" * 64})
+    assert "not what this search began with" in cli("prompts", "export", "shop", "--as", "promptfoo").refused()
+
+
+def test_the_lineage_comes_as_page_diagram_and_json(cli: Any, searches: Path) -> None:
+    page = cli("prompts", "lineage", "done", "--json").json["lineage"]
+    assert Path(page).name == "report.html"
+    assert Path(page).read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert cli("prompts", "lineage", "done", "--as", "mermaid").out.startswith("flowchart TD\n")
+    assert len(cli("prompts", "lineage", "done", "--as", "json").json["nodes"]) == 6
+    cli("prompts", "lineage", "done", "--as", "mermaid", "--out", "tree.mmd")
+    assert Path("tree.mmd").read_text(encoding="utf-8").startswith("flowchart TD\n")
+
+
+def test_report_and_runs_show_know_a_search(cli: Any, searches: Path) -> None:
+    for name, headline in (("done", "better than the seed on the sealed test split"), ("lost", "no verdict yet")):
+        result = cli("report", name)
+        assert result.code == 0
+        assert headline in Path(name, "report.html").read_text(encoding="utf-8")
+        assert headline in cli("runs", "show", name).out
+        assert cli("runs", "show", name, "--json").json["summary"]["evaluations"]["value"] > 0
+    assert "Winner against seed" in cli("runs", "compare", "done", "done").out
+
+
+def test_looking_changes_nothing(cli: Any, searches: Path) -> None:
+    before = contents(searches)
+    for command in (("show",), ("list",), ("diff",), ("export",), ("lineage", "--as", "json")):
+        cli("prompts", command[0], "done", *command[1:])
+    assert contents(searches) == before
