@@ -36,6 +36,12 @@ def key_and_size(place: Place, model: str, kind: str, request: Mapping[str, Any]
     return hashlib.sha256(text).hexdigest(), len(text)
 
 
+def key_of(place: Place, model: str, kind: str, request: bytes) -> str:
+    """`call_key` of a request that is in canonical form already."""
+    head = spelled([[place.agent, place.page, place.node, place.sample], model, kind])
+    return hashlib.sha256(b"%b,%b]" % (head[:-1], request)).hexdigest()
+
+
 def jitter(key: str, attempt: int) -> float:
     """A number in [0, 1) that depends on the call and the attempt only, so that waiting is repeatable too."""
     return int.from_bytes(hashlib.blake2b(f"{key}/{attempt}".encode(), digest_size=4).digest(), "big") / 2**32

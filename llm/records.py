@@ -10,7 +10,7 @@ from typing import Any
 from ..runs.records import CallRecord
 from .cassette import Cassette
 from .errors import ReplayDiverged
-from .keys import canonical
+from .keys import canonical, key_of
 from .line import Sent
 from .providers.base import RawAnswer, RawScores
 from .types import Place
@@ -93,6 +93,16 @@ def diverged(cassette: Cassette | None, at: Place, model: str, kind: str, reques
     names = [name for name in {**then, **now} if canonical(then.get(name)) != canonical(now.get(name))]
     lines = [f"{name}: {_difference(then.get(name), now.get(name))}" for name in names]
     return ReplayDiverged(f"the call for {place} differs from the recorded one in {'; '.join(lines)}")
+
+
+def named_rightly(record: CallRecord, request: bytes) -> None:
+    """Raises `ReplayDiverged` where a recorded call has not the key of its request (canonical): it was changed since."""
+    at = Place(record.agent, record.page, record.node, record.sample)
+    if key_of(at, record.model, record.kind, request) != record.key:
+        raise ReplayDiverged(
+            f"the recorded {record.kind} call for agent {at.agent!r}, page {at.page}, node {at.node!r}, sample {at.sample} "
+            f"was changed after it was made: its key {record.key[:12]} is not that of its request"
+        )
 
 
 def _difference(then: Any, now: Any) -> str:

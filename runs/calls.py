@@ -6,7 +6,7 @@ import hashlib
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -52,6 +52,10 @@ class CallTotals:
     latency: float = 0.0
     by_status: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+
+
+Look = Callable[[CallRecord, bytes], None]
+"""Is shown a call without its request and response, and the request in canonical form."""
 
 
 class Cassette:
@@ -168,22 +172,26 @@ class Cassette:
         for row in self._rows({}, "key"):
             yield {name: row[place] for name, place in zip(names, at, strict=True)}
 
-    def contents(self) -> Iterator[bytes]:
-        """`content_of` of every call, by key; stored texts are put in as they stand, without being read."""
+    def contents(self, look: Look | None = None) -> Iterator[bytes]:
+        """`content_of` of every call, by key; stored texts are put in as they stand, without being read. `look` is shown
+        each call on the way."""
         for row in self._rows({}, "key"):
             place = dict(zip(("key", "agent", "page", "node", "model", "kind"), (*row[:4], *row[5:7]), strict=True))
+            request = self._spelled(row[7])
+            if look is not None:
+                look(CallRecord(**place, sample=row[4], status=row[8]), request)
             response = canonical_of(unpack(row[9], self._log.path), self._log.path)
             yield b'%b,"request":%b,"response":%b,"sample":%b,"status":%b}' % (
-                *(canonical(place)[:-1], self._spelled(row[7]), response),
+                *(canonical(place)[:-1], request, response),
                 *(canonical(row[4]), canonical(row[8])),
             )
 
-    def digest(self) -> str:
+    def digest(self, look: Look | None = None) -> str:
         """SHA-256, in hex, over `contents`, each followed by a newline. Kept while no call is added."""
         now = self._state()
-        if self._digest is None or self._digest[0] != now:
+        if self._digest is None or self._digest[0] != now or look is not None:
             total = hashlib.sha256()
-            for content in self.contents():
+            for content in self.contents(look):
                 total.update(content + b"\n")
             self._digest = (now, total.hexdigest())
         return self._digest[1]

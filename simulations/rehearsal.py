@@ -16,6 +16,7 @@ from ..agents.ask import BudgetReached
 from ..agents.personas import Persona
 from ..data import DataError
 from ..llm import Budget, Door, ModelConfigError, Price, Prompt, PromptError, open_model
+from ..llm.records import named_rightly
 from ..methods.recommenders.open import check_address
 from ..runs import DiskFull, Event, Manifest, Run, check_vacant, new_run_path
 from .collecting import set_aside
@@ -165,6 +166,7 @@ async def replay(
             _same(
                 old, {**old.manifest.hashes, "data": prepared.data.hash}
             )  # a prompt shows by the first call it changes
+            old.calls.digest(named_rightly)  # the digest is needed anyway, so looking at the requests costs little
             manifest = old.manifest
             with Run.create(
                 out,

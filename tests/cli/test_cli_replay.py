@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,26 @@ def test_a_changed_prompt_names_the_first_call_and_the_words(cli: Any, recorded:
     assert "page 0, node 'page'" in result.err
     assert "differs from the recorded one in messages" in result.err
     assert "Surely you" in result.err
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "words"), [("calls", "request", b'"max_tokens"'), ("texts", "body", b"You ")]
+)
+def test_a_recorded_request_that_was_altered_is_named(
+    cli: Any, recorded: Path, table: str, column: str, words: bytes
+) -> None:
+    """The answer is still found by its key; what was asked is not what the key was made of."""
+    with sqlite3.connect(recorded / "log.sqlite") as db:
+        stored = db.execute(f"SELECT id, {column} FROM {table}").fetchall()
+        plain = [(i, zlib.decompress(b) if isinstance(b, bytes) else b.encode()) for i, b in stored]
+        number, text = next((i, b) for i, b in plain if words in b and b'"system"' not in b[:9])
+        altered = text.replace(words, words.replace(b"o", b"0", 1)).decode()
+        db.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (altered, number))
+    db.close()
+    result = cli("replay", recorded)
+    assert result.code == 1
+    assert re.search(r"the recorded chat call for agent '\w+', page \d, node 'page'", result.err)
+    assert "was changed after it was made" in result.err
 
 
 def test_a_recording_that_was_altered_is_not_the_same(cli: Any, runs: Path) -> None:
