@@ -153,10 +153,16 @@ class Metered:
         return await self._here("loglik", arguments, options)
 
     async def _here(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Outcome[Any]:
+        self.check_open()
         call = self._call(name, arguments, options)
         if asyncio.get_running_loop() is self.loop:
             return await call
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call, self.loop))
+
+    def check_open(self) -> None:
+        """Raises `Stopped` where the meter has stopped: then the loop may be gone, and nobody must wait for it."""
+        if self.meter is not None and self.meter.stopped:
+            raise Stopped(self.meter.stopped)
 
     async def _call(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Outcome[Any]:
         if self.meter is not None:

@@ -107,6 +107,7 @@ class TaskProgram(dspy.Module):
             outcome = Outcome("parse_fail", error=broken)
         else:
             place = Place(candidate_id(texts), 0, id, DRAWS * int(dspy.settings.lm.kwargs.get("rollout_id") or 0))
+            bound.model.check_open()
             work: Any = bound.task.run(texts, known, bound.model, place)  # type: ignore[arg-type]
             outcome = _fatal(asyncio.run_coroutine_threadsafe(work, bound.loop).result)
         if outcome.status in MISSING:
