@@ -1,6 +1,7 @@
 """Which selector finds the best of eight prompts, how often, and for how many evaluations; and what our races promise.
 
     python benchmarks/prompt_selection.py [--quick] [--out FILE]
+    python benchmarks/prompt_selection.py --table FILE    # an earlier result as Markdown
 
 Prompts come from the frozen engine (`planted_prompts.py`), its stream "report", which nothing was tuned on. JSON lines: one
 per setting and selector, one per check of false elimination, one per gate; `--out` writes all of them as one document.
@@ -150,7 +151,8 @@ def gates(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 {"gate": "of full", **where, "found": [row["behind_full"], row["share"]], "bar": bar, "met": met}
             )
         released = found[family, spread, cases, "po4isr as released"]
-        ahead = round(row["best"] - released["best"], 4)
+        # Both against full scoring on their own draws: paired, though the bandit ran on the first of them only.
+        ahead = round(released["behind_full"] - row["behind_full"], 4)
         told.append(
             {
                 "gate": "over po4isr as released",
@@ -194,15 +196,46 @@ def run(quick: bool) -> dict[str, Any]:
     return {"quick": quick, "load": round(os.getloadavg()[0], 2), "rows": rows, "gates": judged}
 
 
+def document(found: dict[str, Any]) -> str:
+    """A result as one JSON document, a row a line."""
+    lists = {name: ",\n".join(json.dumps(row) for row in found[name]) for name in ("rows", "gates")}
+    plain = {name: value for name, value in found.items() if name not in lists}
+    parts = [json.dumps(plain)[:-1], *(f'"{name}": [\n{text}\n]' for name, text in lists.items())]
+    return ",\n".join(parts) + "}\n"
+
+
+def table(found: dict[str, Any]) -> str:
+    """A result as Markdown: best and share of full scoring's calls per setting and selector, then false eliminations."""
+    rows = [row for row in found["rows"] if row["what"] == "selection"]
+    names = list(dict.fromkeys(row["selector"] for row in rows))
+    cell = {
+        (r["family"], r["spread"], r["cases"], r["selector"]): f"{100 * r['best']:.1f} / {r['calls']:.0f}" for r in rows
+    }
+    lines = [f"| family, spread, cases | {' | '.join(names)} |", f"| --- |{' ---: |' * len(names)}"]
+    for where in dict.fromkeys((row["family"], row["spread"], row["cases"]) for row in rows):
+        lines.append(f"| {where[0]}, {where[1]}, {where[2]} | {' | '.join(cell[*where, name] for name in names)} |")
+    gone = [row for row in found["rows"] if row["what"] == "false elimination"]
+    names = list(dict.fromkeys(row["selector"] for row in gone))
+    cell = {(r["family"], r["spread"], r["cases"], r["selector"]): f"{100 * r['lost']:.2f}" for r in gone}
+    lines += ["", f"| best eliminated, % | {' | '.join(names)} |", f"| --- |{' ---: |' * len(names)}"]
+    for where in dict.fromkeys((row["family"], row["spread"], row["cases"]) for row in gone):
+        lines.append(f"| {where[0]}, {where[1]}, {where[2]} | {' | '.join(cell[*where, name] for name in names)} |")
+    return "\n".join(lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few races, seconds instead of minutes")
     parser.add_argument("--out", type=Path, help="write everything as one JSON document")
+    parser.add_argument("--table", type=Path, help="print such a document as Markdown and do nothing else")
     given = parser.parse_args()
+    if given.table:
+        print(table(json.loads(given.table.read_text(encoding="utf-8"))))
+        return 0
     began = time.process_time()
     found = run(given.quick) | {"cpu_s": round(time.process_time() - began, 1)}
     if given.out:
-        given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        given.out.write_text(document(found), encoding="utf-8")
     return 0
 
 

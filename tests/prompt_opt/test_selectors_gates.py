@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from prompt_selection import Setting, false_elimination, gates, measure
+from prompt_selection import MODES, Setting, document, false_elimination, gates, measure, table
 
 RACES = 120
 
@@ -47,3 +49,13 @@ def test_gates_say_no_where_a_bar_is_missed(rows: dict[str, Any]) -> None:
     assert not judged["of full", "racing betting"]
     assert judged["over po4isr as released", "racing z"]
     assert not judged["over po4isr as released", "racing betting"]
+
+
+def test_the_published_table_is_that_of_the_published_result() -> None:
+    root = Path(__file__).resolve().parents[2]
+    text = (root / "benchmarks/prompt_selection.json").read_text(encoding="utf-8")
+    found = json.loads(text)
+    assert document(found) == text
+    assert gates(found["rows"]) == found["gates"]
+    assert {row["selector"] for row in found["gates"]} == set(MODES)
+    assert table(found) in (root / "docs/optimize_selection.md").read_text(encoding="utf-8")
