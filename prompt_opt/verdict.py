@@ -1,4 +1,9 @@
-"""The verdict: the winner against the seed on the sealed split, with its doubt, its rivals, and what chance would do."""
+"""The verdict: the winner against the seed on the sealed split, with its doubt, its rivals, and what chance would do.
+
+A difference is claimed where the bootstrap interval and the sign-flip test say so, both. The interval alone claims too
+much where many cases tie: of two prompts that are worth the same it calls the second better in 4 to 5% of tests of 30 cases
+and in 3 to 4% of tests of 100, where 2.5% are stated.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..evaluators import bootstrap_mean, paired_difference
-from ..evaluators.estimate import Estimate
+from ..evaluators.estimate import Estimate, PairedEstimate
 from .scores import Scores
 from .shrinkage import shrunken_leads
 from .task import Result
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 
 TOO_MANY = 0.1
 """Share of test cases without an answer above which nothing is ranked."""
+LEVEL = 0.05
+"""Of the two-sided test that goes with the 95% interval."""
 POWER = 0.8
 
 
@@ -59,7 +66,7 @@ def judged(conductor: Conductor, seed: Sequence[Result], winner: Sequence[Result
     }
     if not same:
         found = paired_difference(values["winner"], values["seed"], seed=context.seed)
-        said["difference"] = estimate(found) | {"p_value": found.p_value, "found": found.found}
+        said["difference"] = estimate(found) | {"p_value": found.p_value, "found": told(found)}
         spread = float(np.std((values["winner"] - values["seed"])[both], ddof=1)) if both.sum() > 1 else math.nan
     else:
         spread = float(np.std(values["seed"][both], ddof=1)) * math.sqrt(0.4) if both.sum() > 1 else math.nan
@@ -78,6 +85,11 @@ def judged(conductor: Conductor, seed: Sequence[Result], winner: Sequence[Result
 def estimate(found: Estimate) -> dict[str, Any]:
     """An estimate as plain values."""
     return {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n, "method": found.method}
+
+
+def told(found: PairedEstimate) -> bool:
+    """Whether there is a difference beyond doubt; see the top of this file."""
+    return found.found and found.p_value <= LEVEL
 
 
 def _answers(results: Sequence[Result]) -> dict[str, Any]:
@@ -119,7 +131,7 @@ def _baselines(conductor: Conductor, winner: Any) -> list[dict[str, Any]]:
                 "name": name,
                 "mean": float(value[pairs].mean()),
                 "ahead": estimate(found) | {"p_value": found.p_value},
-                "beaten": found.low > 0,
+                "beaten": told(found) and found.mean > 0,
             }
         )
     return rows
@@ -132,14 +144,16 @@ def _words(said: Mapping[str, Any], same: bool, tie: bool) -> dict[str, Any]:
     else:
         difference = said["difference"]
         shown = f"{difference['mean']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
-        if difference["low"] > 0:
+        if difference["found"] and difference["mean"] > 0:
             outcome, text = "better", f"better than the seed on the sealed test split: {said['metric']} {shown}"
-        elif difference["high"] < 0:
+        elif difference["found"]:
             outcome, text = (
                 "worse",
                 f"worse than the seed on the sealed test split: {said['metric']} {shown}; keep the seed",
             )
         else:
+            if difference["low"] > 0 or difference["high"] < 0:
+                shown += f", but p = {difference['p_value']:.2g}"
             outcome, text = (
                 "no difference found",
                 f"no difference to the seed found on the sealed test split: {said['metric']} {shown}",
