@@ -69,6 +69,19 @@ def test_baselines_know_histories_and_the_clicks_of_impressions_that_are_no_case
     assert task.baskets.popularity(["N1"], case.truth["owner"]) == [1]
 
 
+def test_parts_of_jsonl_are_kept_and_nothing_of_the_test_part_is_known(tmp_path: Path) -> None:
+    def rows(part: str) -> str:
+        pieces = [{"news_id": f"{part}{n}", "title": f"{part} story {n}"} for n in range(4)]
+        row = {"history": pieces[:1], "candidate": pieces[1:], "clicked_news_id": [f"{part}1"]}
+        return "\n".join(json.dumps({"impression_id": str(n), **row, "user_id": f"{part} {n}"}) for n in range(3))
+
+    (tmp_path / "valid.jsonl").write_text(rows("v"))
+    (tmp_path / "test.jsonl").write_text(rows("t"))
+    task = news(tmp_path, max_cases=2)
+    assert {name: len(ids) for name, ids in task.parts.items()} == {"search": 2, "test": 2}
+    assert task.baskets.popularity(["v0", "v1", "v2", "t0", "t1"], "nobody") == [3, 3, 0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
