@@ -102,10 +102,13 @@ class History:
 
     @property
     def best(self) -> Candidate:
-        """The candidate that the search stands by; before its choice, the best that the log knows."""
+        """The candidate that the search stands by; before its choice, the best that the log knows and that no
+        person has refused or edited."""
         if self.choice is not None and (chosen := self.candidates.get(self.choice["candidate"])) is not None:
             return chosen
-        return best_known(self, self.candidates, "not chosen yet").candidate
+        barred = {each.candidate for each in self.decisions if each.accepted != each.candidate}
+        able = {name: candidate for name, candidate in self.candidates.items() if name not in barred}
+        return best_known(self, able, "not chosen yet").candidate
 
     def cases(self, candidate: str, split: str) -> list[str]:
         """Cases of a split on which a candidate was scored, in the split's order."""

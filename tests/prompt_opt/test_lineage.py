@@ -15,10 +15,11 @@ from breeding import SIZES, bred
 from recloop.prompt_opt.candidate import Candidate
 from recloop.prompt_opt.journal import CANDIDATE, TASK, candidate_event, scores_event
 from recloop.prompt_opt.lineage import lineage_json, lineage_mermaid, write_lineage
+from recloop.prompt_opt.search import optimize
 from recloop.prompt_opt.task import Result
 from recloop.prompt_opt.worddiff import word_diff
 from recloop.runs import Event, Run
-from small_world import WordProvider
+from small_world import Climber, WordProvider, WordTask, door
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +218,32 @@ def test_a_diff_spells_both_texts_and_joins_changed_phrases() -> None:
         ("new", "some old books"),
         ("same", " by taste now"),
     ]
+
+
+EDITED = {"rank": "Order by intent, by genre. {{case}}"}
+
+
+@pytest.mark.parametrize(
+    ("word", "fates"),
+    [
+        (False, [("best so far", ""), ("refused", "refused by a person (a better mean)")]),
+        (EDITED, [("best so far", ""), ("tried", "a person edited it at its approval"), ("accepted", "a better mean")]),
+    ],
+    ids=["no", "edited"],
+)
+async def test_a_persons_word_is_part_of_the_lineage(tmp_path: Path, word: Any, fates: list[tuple[str, str]]) -> None:
+    said = [word]
+
+    async def person(wanted: Any) -> Any:
+        return said.pop() if said else None
+
+    # The second round is cut off: a lost endpoint, so that what the person said stands alone.
+    model = door(WordProvider(fails=lambda n: n > 2 * SIZES.search + 1))
+    climbed = {"model": model, "sizes": SIZES, "approve": True, "approver": person}
+    await optimize(WordTask(90), Climber(), out=tmp_path / "run", **climbed)
+    with Run.open(tmp_path / "run") as run:
+        nodes = lineage_json(run)["nodes"]
+    assert [node["fate"] for node in nodes] == [fate for fate, _ in fates]
+    assert all(why in node["why"] for node, (_, why) in zip(nodes, fates, strict=True))
+    if word:
+        assert (nodes[-1]["operator"], nodes[-1]["maker"]) == ("edit", "person")
