@@ -57,8 +57,9 @@ class RacingConfig(BaseModel):
     """Operators that share a round's candidates."""
     selector: str = "racing"
     """Who races the candidates of a round (`selectors/`)."""
-    selector_options: Mapping[str, Any] = Field(default_factory=lambda: {"mode": "z"})
-    """Fields of the selector's config. A race ends in no claim, so the cheapest mode will do."""
+    selector_options: Mapping[str, Any] | None = None
+    """Fields of the selector's config. None: its defaults, and mode "z" where it races: no race ends in a claim here, so
+    the cheapest mode will do."""
     accept: float = Field(default=0.1, gt=0.0, lt=1.0)
     """Level of the test that makes a prompt the incumbent; shared out over the new prompts of a race."""
     choose: float = Field(default=0.1, gt=0.0, lt=1.0)
@@ -86,7 +87,10 @@ class Racing:
 
     def __init__(self, config: RacingConfig = RacingConfig(), selector: Selector | None = None) -> None:
         self.config = config
-        self.selector = selector or open_selector(config.selector, **config.selector_options)
+        options = config.selector_options
+        if options is None:
+            options = {"mode": "z"} if config.selector == "racing" else {}
+        self.selector = selector or open_selector(config.selector, **options)
 
     def search(self, context: Context) -> Search:
         search = _Search(self.config, self.selector, context)

@@ -273,3 +273,10 @@ def test_operators_that_cannot_work_are_not_asked() -> None:
 def test_bad_settings_are_told_with_what_there_is(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptimizeError, match=message):
         open_optimizer(name, **options)
+
+
+@pytest.mark.parametrize("selector", ["full", "halving", "rejects"])
+def test_any_selector_may_race_the_candidates(selector: str) -> None:
+    found = searched(selector=selector, rounds=2)
+    assert found.choice.candidate.id in found.entered
+    assert any(isinstance(step, Accept) for step in found.steps)
