@@ -57,6 +57,8 @@ class Conductor:
         self.current: Step | None = None
         self.choice: Choice | None = None
         self.candidates: dict[str, Candidate] = {context.seed_candidate.id: context.seed_candidate}
+        self.barred: set[str] = set()
+        """Candidates that a person has refused, or put another text in place of: never the search's choice."""
         self._cases = context.cases
         self._aside: list[Event] = []
         self._answers: dict[int, Any] = {}
@@ -153,11 +155,11 @@ class Conductor:
                 self._end(ended.value)
                 return
             except OutOfBudget as spent:
-                self._end(best_known(self.context, self.candidates, str(spent)))
+                self._end(self._best(str(spent)))
                 return
             if stop:  # it was to return, and asks for more
                 self.search.close()
-                self._end(best_known(self.context, self.candidates, stop))
+                self._end(self._best(stop))
                 return
             if (inline := self._inline(step)) is not None:
                 answer = inline[0]
@@ -282,9 +284,17 @@ class Conductor:
             edited = Candidate(dict(decision), "edit", (candidate.id,), "edited at its approval", maker="person")
             if edited.id == candidate.id:
                 return candidate, {"by": "person", "accepted": True}
+            self.barred.add(candidate.id)
             entered = self.candidates.get(edited.id) or self._enter(edited)
             return entered, {"by": "person", "accepted": entered is not None, "texts": dict(decision)}
+        if not decision:
+            self.barred.add(candidate.id)
         return (candidate if decision else None), {"by": "person", "accepted": bool(decision)}
+
+    def _best(self, why: str) -> Choice:
+        """The best of what is known and may be chosen."""
+        able = {name: candidate for name, candidate in self.candidates.items() if name not in self.barred}
+        return best_known(self.context, able, why)
 
     def _recorded(self, step: Step) -> tuple[Any, str]:
         """The answer that the log has for a step, and why the budget stopped the search there (empty if it did not)."""
@@ -337,6 +347,8 @@ class Conductor:
         self.n += 1
 
     def _end(self, choice: Choice) -> None:
+        if choice.candidate.id in self.barred:
+            choice = self._best(f"{choice.candidate.id}, the optimizer's choice, was refused by a person")
         self.current, self.choice = None, choice
         if self.journal.choice is None:
             said = {

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from recloop.llm import Budget
+from recloop.prompt_opt.candidate import Candidate
+from recloop.prompt_opt.context import Context
 from recloop.prompt_opt.errors import OptimizeError, SearchChanged
 from recloop.prompt_opt.search import Finished, optimize
 from recloop.prompt_opt.splits import Sizes, draw_splits
-from recloop.prompt_opt.steps import Choice, Evaluate
+from recloop.prompt_opt.steps import Accept, Choice, Enter, Evaluate, Search
 from recloop.runs import Run
 from small_world import Climber, WordProvider, WordTask, door, skill
 
@@ -201,3 +203,27 @@ def test_splits_are_apart_and_shrink_together() -> None:
 async def test_a_seed_prompt_that_breaks_its_contract_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptimizeError, match="lost its field"):
         await climb(tmp_path / "run", seed_texts={"rank": "no field"})
+
+
+class Headstrong(Climber):
+    """Scores one new prompt, asks for its acceptance, and returns it whatever the answer."""
+
+    def search(self, context: Context) -> Search:
+        seed = context.seed_candidate
+        yield Evaluate([(seed, context.search)])
+        (new,) = yield Enter([Candidate({"rank": f"mind the intent. {seed.texts['rank']}"}, "refine", (seed.id,))])
+        yield Evaluate([(new, context.search)])
+        yield Accept(new, seed, "a better mean")
+        return Choice(new, "it leads")
+
+
+@pytest.mark.parametrize("word", [False, True, {"rank": "Order by genre. {{case}}"}], ids=["no", "yes", "edited"])
+async def test_a_prompt_that_a_person_refused_is_never_chosen(tmp_path: Path, word: Any) -> None:
+    async def person(wanted: Any) -> Any:
+        return word
+
+    model = door(WordProvider())
+    asked = {"model": model, "sizes": SIZES, "approve": True, "approver": person}
+    found = await optimize(WordTask(), Headstrong(), out=tmp_path / "run", **asked)
+    assert found.candidate is not None
+    assert found.candidate.operator == ("refine" if word is True else "seed")
