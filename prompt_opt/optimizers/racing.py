@@ -97,7 +97,8 @@ class Racing:
         try:
             return (yield from search.run())
         except OutOfBudget as spent:
-            return best_known(context, search.known, str(spent))
+            allowed = {name: each for name, each in search.known.items() if name not in search.refused}
+            return best_known(context, allowed, str(spent))
 
     def forecast(self, context: Context) -> Mapping[str, Any]:
         """Most calls: no race eliminates anybody, every round is played, every operator asks for reasons too."""
@@ -122,6 +123,8 @@ class _Search:
         self.words: dict[str, list[str]] = {self.seed.id: _words(self.seed)}
         self.bank = Bank(context) if _from_bank(config, context) else None
         self.bandit = GainPerToken(config.operators)
+        self.accepted: set[str] = {self.seed.id}  # what may be returned without asking; `refused` may not be at all
+        self.refused: set[str] = set()
         self._errors: dict[tuple[str, int], tuple[Cluster, ...]] = {}
 
     # -- the whole
@@ -282,9 +285,12 @@ class _Search:
             return False
         accepted = yield Accept(winner, before, told)
         if accepted is None:
+            self.refused.add(winner.id)
             yield Note("refused", winner.id, "refused at its approval", {"round": round})
             return False
-        if accepted.id != winner.id:  # edited by a person: nothing is known of it yet
+        self.accepted.add(accepted.id)
+        if accepted.id != winner.id:  # edited by a person: nothing is known of it yet, and the first wording is barred
+            self.refused.add(winner.id)
             self.known[accepted.id] = accepted
             self.words[accepted.id] = _words(accepted)
             yield from self.evaluate(accepted, self.context.search)
@@ -339,6 +345,7 @@ class _Search:
         leads = shrunk({name: row for name, row in rows.items() if name != self.seed.id})
         ranking = tuple(sorted(leads.items(), key=lambda row: (-row[1], row[0])))
         able = [self.known[name] for name, lead in ranking if lead > 0 and rows[name].cases >= LEAST]
+        able = [each for each in able if each.id not in self.refused]
         first = [self.incumbent] if self.incumbent is not self.seed else []
         finalists = list({each.id: each for each in [*first, *able]}.values())
         room = (self.affordable() + 1e-6) / max(1, len(self.context.selection)) - 1  # the seed is scored there too
@@ -357,6 +364,11 @@ class _Search:
             yield Note(kept, each.id, f"{own:+.4f} to the seed over {own_n} selection cases, one-sided p = {own_p:.3g}")
         if n < LEAST or p > level:
             return Choice(self.seed, f"{why}; the best finalist is not told from the seed: {told}", True, ranking)
+        if best.id not in self.accepted:
+            accepted = yield Accept(best, self.incumbent, told)
+            if accepted is None:
+                return Choice(self.seed, f"{why}; {best.id} was refused at its approval: {told}", True, ranking)
+            best = accepted
         return Choice(best, f"{why}; {told}", False, ranking)
 
 

@@ -148,7 +148,7 @@ def test_texts_that_differ_in_order_or_in_a_not_are_two_prompts() -> None:
 def test_nothing_is_accepted_but_on_paired_evidence_over_the_whole_search_split() -> None:
     found = searched()
     for step in found.steps:
-        if isinstance(step, Accept):
+        if isinstance(step, Accept) and "search cases" in step.why:  # else the choice among finalists
             cases = list(found.context.search)
             lead = found.context.scores.difference(step.candidate.id, step.instead_of.id, cases)
             assert not np.isnan(lead).any()
@@ -206,6 +206,7 @@ def test_a_refused_prompt_is_no_incumbent_and_an_edited_one_is() -> None:
     assert refused.notes("refused")
     befores = {step.instead_of.id for step in refused.steps if isinstance(step, Accept)}
     assert befores == {refused.context.seed_candidate.id}
+    assert refused.choice.candidate is refused.context.seed_candidate
 
     def edited(step: Accept) -> Candidate:
         text = "By hand. " + step.candidate.texts["rank"].replace("By hand. ", "")
@@ -215,6 +216,24 @@ def test_a_refused_prompt_is_no_incumbent_and_an_edited_one_is() -> None:
     accepted = [step for step in found.steps if isinstance(step, Accept)]
     assert "By hand." in accepted[1].instead_of.texts["rank"]
     assert not np.isnan(found.context.scores.mean(accepted[1].instead_of.id, found.context.search))
+
+
+def test_no_prompt_is_chosen_that_nobody_accepted() -> None:
+    """Also not at the end, or when the budget ends it: with races that accept next to nothing, finalists are asked about."""
+    asked: list[str] = []
+
+    def approve(step: Accept) -> Candidate | None:
+        asked.append(step.candidate.id)
+        return step.candidate
+
+    found = searched(approve=approve, accept=1e-9, rounds=3)
+    assert asked == [found.choice.candidate.id]
+    refused = searched(approve=lambda step: None, accept=1e-9, rounds=3)
+    assert refused.choice.candidate is refused.context.seed_candidate
+    assert "refused" in refused.choice.why
+    for budget in (300, 400, 500):
+        stopped = searched(approve=lambda step: None, rounds=6, budget=budget)
+        assert not {note.candidate for note in stopped.notes("refused")} & {stopped.choice.candidate.id}
 
 
 def test_lost_calls_are_left_out_and_change_no_verdict() -> None:
