@@ -1,0 +1,93 @@
+"""`Workshop`: where a study works. Rehearsals are runs of their own below it; computed parts are kept in its log."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...llm import Budget, Door, open_model
+from ...runs import Event, Manifest, Run, is_run
+from ...runs.progress import Progress
+from ..config import SimulateConfig
+from ..rehearsal import resume, simulate
+from ..shared import Shared
+from .study import StudyError
+
+PART = "part"
+
+
+class Halted(StudyError):
+    """A rehearsal of the study is paused (budget, lost endpoint): so is the study."""
+
+
+class Workshop:
+    """Hands out rehearsals and keeps what has been computed.
+
+    `run` is the study's own run; every rehearsal is a run at `<study>/runs/<name>`. Data, personas and fitted baselines are
+    shared between them (`shared`), and so is the budget.
+    """
+
+    def __init__(self, run: Run, progress: Progress, shared: Shared, api_key: str | None = None) -> None:
+        self.run, self.progress, self.shared, self.api_key = run, progress, shared, api_key
+        self._parts = {event.data["name"]: event.data["value"] for event in run.events(kind=PART)}
+
+    def path(self, name: str) -> Path:
+        """The folder of a rehearsal."""
+        return self.run.path / "runs" / name
+
+    async def rehearse(self, name: str, config: SimulateConfig) -> Path:
+        """Carry a rehearsal out, or go on with it, or take it as it is when it is done. Raises `Halted`."""
+        path = self.path(name)
+        config = config.model_copy(update={"name": name, "budget": ""})
+        if is_run(path):
+            if Manifest.read(path).status != "finished":
+                await resume(path, progress=self.progress, api_key=self.api_key, shared=self.shared)
+        else:
+            if path.exists():  # killed before it was a run: nothing is in it
+                shutil.rmtree(path)
+            await simulate(config, out=path, progress=self.progress, api_key=self.api_key, shared=self.shared)
+        manifest = Manifest.read(path)
+        if manifest.status != "finished":
+            raise Halted(manifest.reason or manifest.status)
+        return path
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Run]:
+        """A rehearsal's run, for reading."""
+        with Run.open(self.path(name)) as run:
+            yield run
+
+    async def part(self, name: str, work: Callable[[], Any] | Callable[[], Awaitable[Any]]) -> Any:
+        """A computed part of the study (JSON): made once, kept in the log, and found there by a study that is gone on with."""
+        if name not in self._parts:
+            value = work()
+            if isinstance(value, Awaitable):
+                value = await value
+            self.run.commit(self.run.barrier + 1, [Event(PART, data={"name": name, "value": value})])
+            self._parts[name] = next(e.data["value"] for e in self.run.events(kind=PART) if e.data["name"] == name)
+        return self._parts[name]
+
+    @asynccontextmanager
+    async def door(self, config: SimulateConfig) -> Any:
+        """A door to the configured model whose calls are kept in the study's own run; for questions outside of rehearsals."""
+        door: Door = open_model(
+            config.model,
+            cassette=self.run.calls,
+            budget=self.budget,
+            concurrency=config.concurrency,
+            timeout=config.timeout,
+            api_key=self.api_key,
+            base_url=config.base_url,
+        )
+        try:
+            await door.check()
+            yield door
+        finally:
+            await door.close()
+
+    @property
+    def budget(self) -> Budget | None:
+        return self.shared.budget
