@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ class Workshop:
         return self._parts[name]
 
     @asynccontextmanager
-    async def door(self, config: SimulateConfig) -> Any:
+    async def door(self, config: SimulateConfig) -> AsyncIterator[Door]:
         """A door to the configured model whose calls are kept in the study's own run; for questions outside of rehearsals."""
         door: Door = open_model(
             config.model,
