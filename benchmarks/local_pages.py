@@ -13,9 +13,9 @@ import time
 
 from recloop.agents import ScoreReader
 from recloop.llm import open_model
+from recloop.runs.progress import Silent
 from recloop.simulations import SimulateConfig, prepare
 from recloop.simulations.calibrate import calibrate
-from recloop.simulations.progress import Silent
 
 
 async def main() -> None:

@@ -15,7 +15,7 @@ from ..agents.calibration_items import CalibrationItems
 from ..agents.personas import Persona
 from ..evaluators import auc, bootstrap_mean
 from ..llm.types import Place
-from .progress import Progress
+from ..runs.progress import Progress
 from .settling import all_settled
 
 if TYPE_CHECKING:

@@ -22,13 +22,13 @@ from ..agents.personas import Persona
 from ..llm import Door, Price, open_model
 from ..llm.line import Line
 from ..llm.providers.base import ChatRequest, Provider, RawAnswer, RawScores, ScoreRequest
+from ..runs.progress import Silent
 from .config import SimulateConfig
 from .minds import StepMind
 from .players import Players, mode_of, players, prompts_of, scripted_mind
 from .policy import Policy
 from .population import Turn
 from .preparation import Prepared, prepare
-from .progress import Silent
 from .shared import Shared
 
 SAMPLE, PAGES = 24, 20

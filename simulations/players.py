@@ -17,12 +17,12 @@ from ..agents.llm_tastes import llm_tastes
 from ..agents.personas import Persona, build_personas
 from ..agents.scripted import ScriptedConfig, ScriptedPopulation
 from ..llm import Door, Prompt
+from ..runs.progress import Progress
 from .calibrate import NODE as CALIBRATE
 from .calibrate import calibrate
 from .config import SimulateConfig, SimulateError
 from .minds import ScriptedMind
 from .preparation import Prepared
-from .progress import Progress
 from .settling import all_settled
 
 

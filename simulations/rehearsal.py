@@ -19,13 +19,13 @@ from ..llm import Budget, Door, ModelConfigError, Price, Prompt, PromptError, op
 from ..llm.records import named_rightly
 from ..methods.recommenders.open import check_address
 from ..runs import DiskFull, Event, Manifest, Run, check_vacant, new_run_path
+from ..runs.progress import Progress, Silent
 from .collecting import set_aside
 from .config import SimulateConfig, SimulateError, checked
 from .minds import GraphMind, ReplayMind
 from .players import can_play, mode_of, players, prompts_of, scripted_mind
 from .population import Mind, PageRecord, Population
 from .preparation import Prepared, prepare
-from .progress import Progress, Silent
 from .shared import Shared
 from .tables import KIND
 

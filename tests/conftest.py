@@ -9,12 +9,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 if TYPE_CHECKING:
     from fake_llm import FakeLLM
+
+# How long an example takes says how busy the machine is, not whether the promise is kept.
+hypothesis.settings.register_profile("recloop", deadline=None)
+hypothesis.settings.load_profile("recloop")
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from ...llm import Budget
 from ...llm.errors import BudgetError
 from ...runs import DiskFull, Event, Manifest, Run, RunError, check_vacant, is_run, new_run_path, redact
 from ...runs.calls import PAUSE, CallTotals
+from ...runs.progress import Progress, Silent
 from ..outcome.numbers import show
-from ..progress import Progress, Silent
 from ..rehearsal import NOTE, simulate
 from ..rehearsal import resume as resume_cell
 from ..shared import Shared

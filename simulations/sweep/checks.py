@@ -10,10 +10,10 @@ from typing import Any
 from ...llm import Door, MemoryCassette, Price, open_model
 from ...methods.recommenders import open_recommender
 from ...runs import CallRecord
+from ...runs.progress import Progress
 from ..config import SimulateConfig, SimulateError
 from ..players import can_play, mode_of, prompts_of
 from ..preparation import open_actions
-from ..progress import Progress
 from ..shared import Shared
 from .grid import Cell, Grid, Problems
 

@@ -100,7 +100,7 @@ def _listen(lines: queue.Queue[str]) -> None:
 
 
 async def _answer(asked: dict[str, Any], shared: Any) -> dict[str, Any]:
-    from ..progress import Silent
+    from ...runs.progress import Silent
     from .carry import Halted, carry, told
 
     given = asked["cell"]

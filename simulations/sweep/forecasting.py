@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ...runs.progress import Progress, Silent
 from ..forecasting import Forecast
 from ..forecasting import forecast as forecast_cell
-from ..progress import Progress, Silent
 from ..shared import Shared
 from .checks import check
 from .grid import Grid

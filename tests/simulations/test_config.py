@@ -115,6 +115,8 @@ def test_the_signal_suits_the_model_unless_it_is_given(model: str, signal: Any, 
 @pytest.mark.parametrize(("plan", "node", "there"), [("fused", "react", "faithful"), ("faithful", "page", "fused")])
 def test_a_prompt_that_the_plan_never_asks_is_refused_with_the_plan_that_does(plan: str, node: str, there: str) -> None:
     config = SimulateConfig(model="openai/x", plan=plan, prompts={node: "mine.md"})  # type: ignore[arg-type]
-    with pytest.raises(SimulateError, match=f"no prompt named {node} in generate mode, plan {plan}(.|\n)*--plan {there}"):
+    with pytest.raises(
+        SimulateError, match=f"no prompt named {node} in generate mode, plan {plan}(.|\n)*--plan {there}"
+    ):
         prompts_of(config, "generate")
     assert node not in prompts_of(config.model_copy(update={"prompts": {}}), "generate")

@@ -96,8 +96,8 @@ def every_failure_is_counted(path: Path, config: SimulateConfig) -> Counter[str]
         summary = summarise(run)
     assert summary.pooled_watch_rate == pytest.approx(positive / shown)
     assert summary["invalid"].value == pytest.approx(
-            sum(any(f["node"] != "interview" for f in event.data["failures"]) for event in pages) / len(pages)
-        )
+        sum(any(f["node"] != "interview" for f in event.data["failures"]) for event in pages) / len(pages)
+    )
     return Counter(f["status"] for event in pages for f in event.data["failures"])
 
 

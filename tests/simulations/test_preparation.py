@@ -13,8 +13,8 @@ from fake_llm import FakeLLM
 from recloop.data import DataError
 from recloop.methods.recommenders import RecommenderError
 from recloop.runs import Run
+from recloop.runs.progress import Silent
 from recloop.simulations import SimulateConfig, SimulateError, prepare, summarise
-from recloop.simulations.progress import Silent
 from recloop.simulations.recorded import RecordedPolicy
 from recloop.simulations.sweep import load_grid
 from rehearsing import events, rehearse, settings, status, write_ratings
