@@ -19,6 +19,9 @@ endpoint lost, budget spent before the sealed test),  130 Ctrl-C,  143 SIGTERM; 
 
 Tasks, optimizers, statistics, lineage: docs/optimize.md"""
 
+WAITS = " waits for approval"
+"""In the reason of a search that stands at a prompt for a person to approve (`prompt_opt/search.py`)."""
+
 WHAT, HOW, WHO, CARRY = "What is optimized", "How it is searched", "Who answers and who writes", "How it is carried out"
 
 app = typer.Typer(invoke_without_command=True, no_args_is_help=False, epilog=EPILOG)
@@ -28,10 +31,6 @@ def _flag(*names: str, panel: str, text: str, metavar: str | None = None) -> Any
     return typer.Option(*names, metavar=metavar, rich_help_panel=panel, show_default=False, help=text)
 
 
-Set = Annotated[
-    list[str] | None,
-    _flag("--set", metavar="NAME=VALUE", panel=CARRY, text="Any other setting by its name (repeatable)."),
-]
 Config = Annotated[
     Path | None,
     _flag("--config", metavar="FILE.toml", panel=CARRY, text="The same settings as a file; flags win over it."),
@@ -178,7 +177,8 @@ def command(
     from ..prompt_opt.asked import OptimizeConfig
 
     params = {k: v for k, v in context.params.items() if k in OptimizeConfig.model_fields and v is not None and v != []}
-    settings = _settings(config, params)
+    parsers = {"task_options": _fields, "optimizer_options": _fields, "seed_prompt": _seed_prompts}
+    settings = _settings(config, {name: parsers.get(name, _as_given)(value) for name, value in params.items()})
     if dry_run:
         _forecast(settings, as_json)
         return
@@ -194,16 +194,13 @@ def command(
 
 
 def _settings(config: Path | None, given: dict[str, Any]) -> OptimizeConfig:
+    """A file's settings with the given ones over them; options are taken one by one."""
     from ..prompt_opt.asked import checked
 
-    values: dict[str, Any] = {}
-    if config is not None:
-        values = _toml(config)
+    values = {} if config is None else _toml(config)
     for key in ("task_options", "optimizer_options"):
-        if key in given:
-            given[key] = {**values.get(key, {}), **_fields(given[key])}
-    if "seed_prompt" in given:
-        given["seed_prompt"] = _seed_prompts(given["seed_prompt"])
+        if key in given and isinstance(values.get(key), dict):
+            given[key] = {**values[key], **given[key]}
     return checked({**values, **given})
 
 
@@ -216,6 +213,10 @@ def _toml(path: Path) -> dict[str, Any]:
         raise CommandError(f"{path}: not TOML: {problem}") from None
 
 
+def _as_given(value: Any) -> Any:
+    return value
+
+
 def _fields(texts: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for text in texts:
@@ -226,6 +227,18 @@ def _fields(texts: list[str]) -> dict[str, Any]:
             found[key.strip()] = json.loads(value)
         except ValueError:
             found[key.strip()] = value
+    return found
+
+
+def _nested(fields: dict[str, Any]) -> dict[str, Any]:
+    """`{"task_options.candidates": 5}` as `{"task_options": {"candidates": 5}}`."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        owner, dot, key = name.partition(".")
+        if dot:
+            found.setdefault(owner, {})[key] = value
+        else:
+            found[name] = value
     return found
 
 
@@ -250,22 +263,20 @@ def _forecast(settings: OptimizeConfig, as_json: bool) -> None:
     if as_json:
         print_json({**found._asdict(), "calls": found.calls})
         return
-    print_table(
-        "At most",
-        ["calls for", "number"],
-        [
-            ("cases of the search", number(found.task_calls)),
-            ("proposals", number(found.proposals)),
-            ("the sealed test", number(found.test_calls)),
-            ("all", number(found.calls)),
-        ],
-        right=["number"],
-    )
-    say(
-        f"about {number(found.tokens_per_case)} tokens a case; "
-        + (f"about ${found.usd:.2f}" if found.usd is not None else "price unknown")
-    )
-    say("an upper bound: racing drops prompts early, and the search may stop before its last round")
+    rows = [
+        ("cases of the search", number(found.task_calls)),
+        ("proposals", number(found.proposals)),
+        ("the sealed test", number(found.test_calls)),
+        ("all", number(found.calls)),
+    ]
+    if found.likely is not None:
+        rows.append(("likely, of all", number(found.likely)))
+    print_table("At most", ["calls for", "number"], rows, right=["number"])
+    price = "price unknown"
+    if found.usd is not None:
+        price = f"the cases take at most about ${found.usd:.2f}" if found.usd else "costs nothing"
+    say(f"about {number(found.tokens_per_case)} tokens of prompt a case; {price}")
+    say("answers that cannot be read are asked for once more; --budget calls=N is a limit that nothing oversteps")
 
 
 def _approver(as_json: bool) -> Any:
@@ -312,35 +323,64 @@ def resume_search(path: Path, changes: dict[str, Any], accept: str | None, as_js
     from ..runs import Manifest
     from .conclude import carry_out
 
-    if Manifest.read(path).status == "finished":
+    if changes.get("pages") is not None:
+        raise CommandError("a search has no pages\n  leave --pages out")
+    decision = None if accept is None else _decision(path, accept)
+    manifest = Manifest.read(path)
+    if manifest.status == "finished":
         note(f"{path} is finished already; this is what came of it")
         conclude_search(path, as_json)
         return
-    answers = [] if accept is None else [accept]
+    if accept is not None and WAITS not in manifest.reason:
+        raise CommandError(
+            f"{path} waits for no approval: it is {manifest.status}"
+            + (f" ({manifest.reason})" if manifest.reason else "")
+            + "\n  go on with it without --accept"
+        )
+    answers = [] if decision is None else [decision]
     usual = _approver(as_json)
 
     async def approver(wanted: Any) -> Any:
         if answers:
-            return decision(answers.pop(), wanted)
+            return answers.pop()
         return None if usual is None else await usual(wanted)
 
     carry_out(lambda bars: resume(path, approver=approver, progress=bars, **changes), path)
     conclude_search(path, as_json)
 
 
-def decision(text: str, wanted: Any) -> Any:
-    """What `recloop resume --accept` says: yes, no, or a file with the text to accept instead."""
-    if text in ("yes", "no"):
-        return text == "yes"
-    path = Path(text)
-    if not path.is_file():
-        raise CommandError(f"--accept takes yes, no or the file of a prompt, got {text!r}")
-    if len(wanted["texts"]) != 1:
+def _decision(path: Path, accept: str) -> bool | dict[str, str]:
+    """What `recloop resume --accept` says: yes, no, or a file with the text to accept instead (its header is left out).
+
+    Raises `CommandError`, before anything runs, for anything else, and for a text that the search could not use.
+    """
+    if accept in ("yes", "no"):
+        return accept == "yes"
+    if not Path(accept).is_file():
         raise CommandError(
-            f"this prompt has {len(wanted['texts'])} texts ({', '.join(wanted['texts'])}); answer yes or no"
+            f"--accept takes yes, no or the file of a prompt, got {accept!r}\n  for example  --accept yes"
         )
-    (part,) = wanted["texts"]
-    return {part: path.read_text(encoding="utf-8").rstrip("\n")}
+    from ..prompt_opt.guards import contract
+    from ..prompt_opt.task import Component
+    from ..prompt_opt.tasks.building import body
+    from ..runs import Run
+
+    with Run.open(path) as run:
+        told = next((event.data["components"] for event in run.events(kind="task")), {})
+    if len(told) != 1:
+        raise CommandError(
+            f"{path} searches over {len(told)} texts ({', '.join(told)})\n  answer with --accept yes or no"
+        )
+    ((part, said),) = told.items()
+    try:
+        text = body(Path(accept).read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise CommandError(f"{accept} is no text in UTF-8\n  save it as UTF-8") from None
+    component = Component(said["text"], said["purpose"], said["fields"], tuple(said["required"]))
+    if wrong := list(contract(text, component)):
+        known = ", ".join("{{" + name + "}}" for name in component.fields) or "none"
+        raise CommandError(f"the prompt in {accept} " + "; it ".join(wrong) + f"\n  fields it may hold: {known}")
+    return {part: text}
 
 
 def conclude_search(path: Path, as_json: bool) -> None:
@@ -349,11 +389,14 @@ def conclude_search(path: Path, as_json: bool) -> None:
     from ..prompt_opt.printed import print_summary
     from ..prompt_opt.summary import summarise
     from ..runs import Run
+    from .conclude import larger_budget
 
     with Run.open(path) as run:
         summary = summarise(run)
         page, digest = write_lineage(run), run.digest()
         status, reason = run.status, run.manifest.reason
+        budget = str(run.manifest.config.get("budget", ""))
+    name = shlex.quote(str(path))
     if as_json:
         print_json(
             {"run": path, "status": status, "reason": reason, "digest": digest, "report": page, **summary.json()}
@@ -363,13 +406,18 @@ def conclude_search(path: Path, as_json: bool) -> None:
         say()
         say(f"run      {path}\nreport   {page}")
         if status == "finished":
-            say(f"prompt   recloop prompts show {shlex.quote(str(path))}")
+            say(f"prompt   recloop prompts show {name}")
+            if summary.best != summary.seed_prompt:
+                say(f"changes  recloop prompts diff {name}")
     if status != "finished":
         note(f"{status}: {reason}")
-        note(
-            f"go on with:  recloop resume {shlex.quote(str(path))}"
-            + (" --accept yes|no|FILE" if "approval" in reason else "")
-        )
+        more = larger_budget(budget, reason)
+        if WAITS in reason:
+            note(f"look at it:  recloop prompts diff {name} seed {reason.partition(WAITS)[0].split()[-1]}")
+            more = "--accept yes|no|FILE"
+        elif "budget" in reason:
+            more = f"--budget {more or 'LIMITS'}"
+        note(f"go on with:  recloop resume {name} {more}".rstrip())
         raise typer.Exit(PAUSED)
     if (summary.json().get("verdict") or {}).get("outcome") == "not ranked":
         raise typer.Exit(FAILED)
@@ -390,7 +438,11 @@ def compare(
     data: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="Data set or file.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting of `recloop optimize` (repeatable)."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any other setting of `recloop optimize`: search=40, task_options.candidates=5 (repeatable).",
+        ),
     ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Settings as a file.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the searches; goes on with one.")] = None,
@@ -401,8 +453,10 @@ def compare(
     Every optimizer searches with every seed; each search is a run of its own
     below DIR. The same line with the same --out goes on with what is there.
 
-      recloop optimize compare --optimizers racing,po4isr,gepa --seeds 5 --budget calls=800 --out study
+      recloop optimize compare --optimizers racing,po4isr --budget calls=800
+      recloop optimize compare --seeds 5 --set search=40 --out study
 
+    Exit code 3 where a search is paused: the same line goes on with it.
     """
     from ..prompt_opt.comparing import compare_optimizers, print_comparison
     from ..runs import new_run_path
@@ -410,7 +464,7 @@ def compare(
     from .stopping import run_stoppable
 
     given = {"budget": budget, "model": model, "proposer_model": proposer_model, "task": task, "data": data}
-    values = {key: value for key, value in given.items() if value is not None} | _fields(settings or [])
+    values = {key: value for key, value in given.items() if value is not None} | _nested(_fields(settings or []))
     base = _settings(config, values)
     names = [name.strip() for name in optimizers.split(",") if name.strip()]
     path = out.expanduser() if out is not None else new_run_path(name="compare")
@@ -421,3 +475,6 @@ def compare(
     else:
         print_comparison(found, console)
         say(f"\nsearches  {path}")
+    if sum(row.paused for row in found.rows):
+        note("paused: some searches have no verdict yet; the same line with the same --out goes on with them")
+        raise typer.Exit(PAUSED)

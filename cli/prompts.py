@@ -109,7 +109,7 @@ def list_(run: Folder, as_json: Json = False) -> None:
         for node in found.nodes.values()
     ]
     heads = ["candidate", "fate", "made by", "from", history.metric, "lead over the seed", "n"]
-    whole = ["candidate", "fate", "made by", "from", "lead over the seed"]
+    whole = [head for head in heads if head != "from"]
     print_table(f"Prompts of {run.resolve().name}", heads, rows, right=[history.metric, "n"], whole=whole)
 
 

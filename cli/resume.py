@@ -62,6 +62,8 @@ def command(
             run, {"budget": budget, "concurrency": concurrency, "base_url": base_url, "pages": pages}, accept, as_json
         )
         return
+    if accept is not None:
+        raise CommandError(f"{run} is no search: no prompt waits in it\n  leave --accept out")
     if status == "finished" and pages is None:
         note(f"{run} is finished already; this is what came of it")
     else:

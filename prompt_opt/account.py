@@ -18,12 +18,14 @@ TRIES = 1.1
 class Account:
     """Calls and tokens of the answers so far. A function of the log, so a resumed search stops where an unbroken one does.
 
-    `test_cases`: evaluations that the sealed test will take; their cost is kept back from the search.
+    `test_cases`: evaluations that the sealed test will take, half of them by the prompt `seed`; their cost is kept back from
+    the search. The seed's half is reckoned at what the seed has cost: one that is often asked again costs twice.
     """
 
-    def __init__(self, budget: Budget | None, test_cases: int) -> None:
-        self.budget, self.test_cases = budget, test_cases
+    def __init__(self, budget: Budget | None, test_cases: int, seed: str = "") -> None:
+        self.budget, self.test_cases, self.seed = budget, test_cases, seed
         self.calls = self.tokens = self.cases = self.task_calls = self.task_tokens = 0
+        self.seed_cases = self.seed_calls = self.seed_tokens = 0
         self.total_calls = None if budget is None else budget.calls
         self.total_tokens = None if budget is None else budget.tokens
         self.left: float | None = None
@@ -34,14 +36,19 @@ class Account:
                 f"{test_cases} evaluations needs {need}\n  give more, or a smaller test split"
             )
 
-    def take(self, results: Iterable[Result]) -> None:
-        """Count evaluated cases."""
+    def take(self, results: Iterable[Result], candidate: str = "") -> None:
+        """Count evaluated cases of a candidate."""
         for result in results:
+            calls = max(1, len(result.calls))
             self.cases += 1
-            self.task_calls += max(1, len(result.calls))
+            self.task_calls += calls
             self.task_tokens += result.tokens
-            self.calls += max(1, len(result.calls))
+            self.calls += calls
             self.tokens += result.tokens
+            if candidate == self.seed:
+                self.seed_cases += 1
+                self.seed_calls += calls
+                self.seed_tokens += result.tokens
 
     def think(self, outcomes: Iterable[Outcome[Any]]) -> None:
         """Count a proposer's answers."""
@@ -69,10 +76,12 @@ class Account:
         return self.task_tokens / self.cases if self.cases else 0.0
 
     def _test_calls(self) -> int:
-        return math.ceil(self.test_cases * self.calls_per_case * TRIES)
+        seed = self.seed_calls / self.seed_cases if self.seed_cases else self.calls_per_case
+        return math.ceil(self.test_cases * (seed + self.calls_per_case) / 2 * TRIES)
 
     def _test_tokens(self) -> int:
-        return math.ceil(self.test_cases * self.tokens_per_case * TRIES)
+        seed = self.seed_tokens / self.seed_cases if self.seed_cases else self.tokens_per_case
+        return math.ceil(self.test_cases * (seed + self.tokens_per_case) / 2 * TRIES)
 
     def short(self, cases: int = 0, questions: int = 0) -> str:
         """Why a step of so many evaluations and questions may not begin; empty where it may."""

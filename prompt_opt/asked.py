@@ -51,7 +51,7 @@ class OptimizeConfig(BaseModel):
     """Who writes prompts (None: the same model; a small local one cannot, then our own bank of edits is used)."""
     proposer_base_url: str | None = None
     seed_prompt: dict[str, str] = Field(default_factory=dict)
-    """Component -> file: where the search begins instead of at the task's own prompt."""
+    """Component -> file (or a file alone): where the search begins instead of at the task's own prompt."""
     seed: int = Field(default=0, ge=0)
     search: PositiveInt = Sizes().search
     selection: PositiveInt = Sizes().selection
@@ -63,6 +63,12 @@ class OptimizeConfig(BaseModel):
     concurrency: PositiveInt = 64
     timeout: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     name: str = "optimize"
+
+    @field_validator("seed_prompt", mode="before")
+    @classmethod
+    def _one_file(cls, value: Any) -> Any:
+        """A file alone is for a task with one text."""
+        return {"": value} if isinstance(value, str) else value
 
     @field_validator("budget")
     @classmethod
@@ -203,6 +209,7 @@ async def _opened(
     proposer_api_key: str | None,
     going_on: Path | None = None,
     replay_of: Run | None = None,
+    ask: bool = True,
 ) -> AsyncIterator[Opened]:
     budget = Budget.parse(config.budget) if config.budget and replay_of is None else None
     if budget is not None and going_on is not None and is_run(going_on):
@@ -215,6 +222,7 @@ async def _opened(
     common: dict[str, Any] = {"budget": budget, "concurrency": config.concurrency, "timeout": config.timeout}
     if replay_of is not None:
         common |= {"cassette": replay_of.calls, "replay_only": True}
+    optimizer = optimizer_of(config)
     model = open_model(config.model, api_key=api_key, base_url=config.base_url, **common)
     proposer = model
     try:
@@ -222,8 +230,9 @@ async def _opened(
             proposer = open_model(
                 config.proposer_model, api_key=proposer_api_key or api_key, base_url=config.proposer_base_url, **common
             )
-        await _check(dict.fromkeys((model, proposer)), going_on)
-        yield Opened(task_of(config, model), optimizer_of(config), model, proposer, budget)
+        if ask:
+            await _check(dict.fromkeys((model, proposer)), going_on)
+        yield Opened(task_of(config, model), optimizer, model, proposer, budget)
     finally:
         for door in dict.fromkeys((model, proposer)):
             await door.close()
@@ -272,8 +281,11 @@ def seed_texts_of(config: OptimizeConfig, task: Task) -> dict[str, str]:
             )
         try:
             texts[part] = body(Path(file).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as problem:
-            raise OptimizeError(f"--seed-prompt {part}={file}: cannot be read: {problem}") from None
+        except OSError as problem:
+            reason = (problem.strerror or type(problem).__name__).lower()
+            raise OptimizeError(f"--seed-prompt: {file} cannot be read: {reason}\n  check the path") from None
+        except UnicodeDecodeError:
+            raise OptimizeError(f"--seed-prompt: {file} is no text in UTF-8\n  save it as UTF-8") from None
     return texts
 
 
@@ -290,12 +302,17 @@ def optimizer_of(config: OptimizeConfig) -> Optimizer:
 
 
 class Forecast(NamedTuple):
-    """What a search would take at most, before it takes it. `usd` is None where the price is unknown."""
+    """What a search would take at most, before it takes it: one call a case, proposals, the sealed test.
+
+    `likely`: all calls that are to be expected, None where the optimizer cannot tell. `usd`: of the cases at most, None where
+    the price is unknown.
+    """
 
     cases: int
     task_calls: int
     proposals: int
     test_calls: int
+    likely: int | None
     tokens_per_case: int
     usd: float | None
 
@@ -305,19 +322,37 @@ class Forecast(NamedTuple):
 
 
 async def forecast(config: OptimizeConfig) -> Forecast:
-    """Most calls and tokens of a search: its optimizer's own count, prompts measured on the first cases. The model is asked
-    one thing only: whether it is there."""
-    async with _opened(config, None, None) as opened:
+    """Most calls and tokens of a search: its optimizer's own count, prompts measured on the first cases. No model is
+    called, and no key is needed."""
+    async with _opened(config, "not-used", "not-used", ask=False) as opened:
         task = opened.task
         splits = draw_splits(task, config.sizes, config.seed)
         first = first_candidate(task, seed_texts_of(config, task))
-        context: Context = make_context(task, splits, first, config.seed, can_write=True, proposer=opened.proposer.name)
+        writes = not opened.proposer.abilities.plumbing_grade
+        context: Context = make_context(
+            task, splits, first, config.seed, can_write=writes, proposer=opened.proposer.name
+        )
         said = opened.optimizer.forecast(context)
         size = _tokens(task, context)
         cases, test = int(said.get("task", 0)), 2 * len(splits.test)
-        price = opened.model.line.price()
-        usd = None if price is None else (cases + test) * price.of(Usage(size, 64))
-        return Forecast(len(task.cases), cases, int(said.get("proposals", 0)), test, size, usd)
+        likely = None if "likely" not in said else int(said["likely"]) + test
+        return Forecast(
+            len(task.cases),
+            cases,
+            int(said.get("proposals", 0)),
+            test,
+            likely,
+            size,
+            _usd(opened.model, cases + test, size),
+        )
+
+
+def _usd(model: Door, cases: int, tokens: int) -> float | None:
+    """Dollars of so many cases; a model in this process costs nothing."""
+    if not model.provider.remote:
+        return 0.0
+    price = model.line.price()
+    return None if price is None else cases * price.of(Usage(tokens, 64))
 
 
 def _tokens(task: Task, context: Context) -> int:

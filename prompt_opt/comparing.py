@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..evaluators import paired_difference, proportion
-from ..runs import Run, is_run
+from ..runs import Manifest, Run, is_run
 from ..runs.progress import Progress, Silent
 from . import journal as log
-from .asked import OptimizeConfig, checked, optimize_as, resume
+from .asked import OptimizeConfig, checked, optimize_as, optimizer_of, resume
 from .errors import OptimizeError
 from .search import finished
+from .tables import VOLATILE
 from .verdict import estimate
 
 if TYPE_CHECKING:
@@ -57,22 +58,44 @@ async def compare_optimizers(
 ) -> Comparison:
     """Search with every optimizer and seed into `out/<optimizer>-<seed>`, going on with what is there; then compare.
 
-    Seed s means the same splits for every optimizer. Raises `OptimizeError` for fewer than two optimizers.
+    Seed s means the same splits for every optimizer. Raises `OptimizeError`, before anything runs, for fewer than two
+    optimizers, for one that there is none of, and for a search in `out` that was asked for with other settings.
     """
     progress = progress or Silent()
     names = list(dict.fromkeys(optimizers))
     if len(names) < 2:
-        raise OptimizeError("a comparison takes two optimizers or more\n  for example --optimizers racing,po4isr")
-    for seed in range(config.seed, config.seed + seeds):
-        for name in names:
-            asked = checked({**config.model_dump(), "optimizer": name, "seed": seed, "name": f"{name}-{seed}"})
-            path = out / asked.name
-            progress.note(f"{name}, seed {seed}")
-            if is_run(path):
-                await resume(path, progress=progress)
-            else:
-                await optimize_as(asked, out=path, progress=progress)
+        raise OptimizeError("a comparison takes two optimizers or more\n  for example  --optimizers racing,po4isr")
+    if config.approve:
+        raise OptimizeError("a comparison asks nobody for approval\n  leave approve out")
+    asked = [
+        checked({**config.model_dump(), "optimizer": name, "seed": seed, "name": f"{name}-{seed}"})
+        for seed in range(config.seed, config.seed + seeds)
+        for name in names
+    ]
+    for each in asked:
+        optimizer_of(each)
+        _same_settings(out / each.name, each)
+    for each in asked:
+        path = out / each.name
+        progress.note(f"{each.optimizer}, seed {each.seed}")
+        if is_run(path):
+            await resume(path, progress=progress)
+        else:
+            await optimize_as(each, out=path, progress=progress)
     return compared(out, names, range(config.seed, config.seed + seeds))
+
+
+def _same_settings(path: Path, asked: OptimizeConfig) -> None:
+    """Refuse to go on with a search that other settings began; how it is carried out may differ, but not its budget."""
+    if not is_run(path):
+        return
+    free = VOLATILE - {"budget"}
+    was, now = Manifest.read(path).config, asked.model_dump(mode="json")
+    if other := [key for key in now if key not in free and was.get(key) != now[key]]:
+        told = "; ".join(f"{key} was {was.get(key)!r}, now it is {now[key]!r}" for key in other)
+        raise OptimizeError(
+            f"{path} is another search: {told}\n  give the settings it began with, or a new folder with --out"
+        )
 
 
 def compared(out: Path, names: Sequence[str], seeds: Sequence[int]) -> Comparison:
@@ -143,9 +166,8 @@ def print_comparison(found: Comparison, console: Console) -> None:
     """A table for people."""
     from rich.table import Table
 
-    table = Table(
-        title=f"{found.metric} on sealed cases, {found.seeds} seeds", title_justify="left", box=None, pad_edge=False
-    )
+    title = f"{found.metric or 'Nothing yet'} on sealed cases, {found.seeds} seed{'s' * (found.seeds > 1)}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in (
         "optimizer",
         "winner",
@@ -160,15 +182,28 @@ def print_comparison(found: Comparison, console: Console) -> None:
     for row in found.rows:
         table.add_row(
             row.optimizer,
-            f"{row.winner_mean:.3f}",
+            f"{row.winner_mean:.3f}" if row.searches else "",
             _shown(row.gain),
             _shown(row.ahead),
             "" if row.ahead is None else f"{row.wins}/{row.searches}",
             f"{row.claims['mean']:.0%}" if row.searches else "",
-            f"{row.calls:,.0f}",
-            f"{row.tokens:,.0f}",
+            f"{row.calls:,.0f}" if row.searches else "",
+            f"{row.tokens:,.0f}" if row.searches else "",
         )
     console.print(table)
+    for line in _legend(found):
+        console.print(line, style="dim", markup=False, highlight=False)
+
+
+def _legend(found: Comparison) -> list[str]:
+    """What the columns mean, and which searches are left out."""
+    first = found.rows[0].optimizer
+    lines = [
+        f"over ...: paired over all (seed, case), 95 % interval; the first is {first}; wins: seeds in which its winner's mean is "
+        "the higher one; claims: searches whose verdict is better; calls, tokens: a search",
+    ]
+    lines += [f"{row.optimizer}: {row.paused} without a verdict, left out" for row in found.rows if row.paused]
+    return lines
 
 
 def _shown(found: dict[str, Any] | None) -> str:

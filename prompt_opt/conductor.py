@@ -325,7 +325,7 @@ class Conductor:
     def _learn(self, found: Mapping[str, Sequence[Result]]) -> None:
         for candidate, results in found.items():
             self.context.scores.add(candidate, results)
-            self.account.take(results)
+            self.account.take(results, candidate)
 
     def _split(self, results: Sequence[Result]) -> str:
         held = set(self.splits.selection)

@@ -69,5 +69,6 @@ class Optimizer(Protocol):
     def search(self, context: Context) -> Search: ...
 
     def forecast(self, context: Context) -> Mapping[str, Any]:
-        """Most calls a search would make, as {"task": n, "proposals": n}; for `--dry-run`."""
+        """Most calls a search would make, as {"task": n, "proposals": n}, with a "likely" number of all of them where that
+        can be told; for `--dry-run`. Raises `OptimizeError` where the search cannot work at all."""
         ...

@@ -55,18 +55,15 @@ def _numbers(summary: SearchSummary, console: Console) -> None:
     verdict = summary.verdict
     rows: list[tuple[str, str, str]] = []
     if verdict is not None:
-        unit = f"{summary.metric}, {verdict['pairs']} sealed cases answered by both"
         for name in ("winner", "seed"):
             if (mean := verdict.get(f"{name}_mean")) is not None and (name == "seed" or "difference" in verdict):
-                rows.append((f"{name} {verdict[name]}", f"{mean['mean']:.3f}", f"{interval(mean)}  {unit}"))
+                rows.append((f"{name} {verdict[name]}", f"{mean['mean']:.3f}", interval(mean)))
         if (found := verdict.get("difference")) is not None:
             rows.append(
                 ("winner against seed", f"{found['mean']:+.3f}", f"{interval(found, '+')}  p = {found['p_value']:.3g}")
             )
         if (least := verdict.get("detectable")) is not None:
-            rows.append(
-                ("detectable", f"{least:.3f}", "smallest true difference that this test finds in four of five searches")
-            )
+            rows.append(("detectable", f"{least:.3f}", "smallest true difference found in four of five such tests"))
     if (lead := summary.lead) is not None:
         rows.append(
             (
@@ -75,7 +72,11 @@ def _numbers(summary: SearchSummary, console: Console) -> None:
                 f"{lead['shrunken']:+.3f} with the winner's luck taken off",
             )
         )
-    _table(console, "", ("", "value", "95 % interval"), rows, right=(1,))
+    title = "Before the sealed test"
+    if verdict is not None:
+        both = " answered by both" * ("difference" in verdict)
+        title = f"On the sealed split: {verdict['pairs']} cases{both}"
+    _table(console, title, ("", summary.metric, "95 % interval"), rows, right=(1,))
 
 
 def _baselines(summary: SearchSummary, console: Console) -> None:
@@ -83,14 +84,16 @@ def _baselines(summary: SearchSummary, console: Console) -> None:
     for row in (summary.verdict or {}).get("baselines", ()):
         ahead = row["ahead"]
         rows.append((row["name"], f"{row['mean']:.3f}", f"{ahead['mean']:+.3f} {interval(ahead, '+')}", standing(row)))
-    _table(console, "Without any prompt", ("baseline", summary.metric, "winner ahead by", ""), rows, right=(1,))
+    verdict = summary.verdict or {}
+    who = "seed" if verdict.get("winner") == verdict.get("seed") else "winner"
+    _table(console, "Without any prompt", ("baseline", summary.metric, f"{who} ahead by", ""), rows, right=(1,))
 
 
 def standing(row: Any) -> str:
     """How the winner stands against a baseline, in words."""
     if row["beaten"]:
         return "beaten"
-    return f"adds nothing over {row['name']}" if row["ahead"]["mean"] <= 0 else "not told apart"
+    return "it adds nothing" if row["ahead"]["mean"] <= 0 else "not told apart"
 
 
 def interval(estimate: Any, sign: str = "") -> str:
@@ -114,8 +117,8 @@ def _tried(summary: SearchSummary, console: Console) -> None:
     _line(console, f"answers     {status}")
     if answers.missing:
         _line(console, f"            {answers.missing:,} missing ones are left out in pairs, none counts as 0", "dim")
-    if answers.mended:
-        _line(console, "mended      " + ", ".join(f"{count:,} {rule}" for rule, count in answers.mended.items()))
+    if mended := {rule: count for rule, count in answers.mended.items() if count}:
+        _line(console, "mended      " + ", ".join(f"{count:,} {rule}" for rule, count in mended.items()))
     if summary.stopped:
         _line(console, f"ended by    {summary.stopped}")
 

@@ -87,6 +87,8 @@ async def optimize(
             run.calls.retry_failures = True
             run.set_status("running", "")
             return await _go(run, setting)
+    _account(setting)  # refuses a budget that is too small before there is a folder
+    optimizer.forecast(_context(setting))  # and an optimizer what it cannot work with
     notes = [PLUMBING] if model.abilities.plumbing_grade else []
     with Run.create(path, kind=KIND, name=name, config=asked, seed=seed, hashes=hashes, notes=notes) as run:
         return await _go(run, setting)
@@ -115,7 +117,8 @@ def first_candidate(task: Task, texts: Mapping[str, str]) -> Candidate:
         if part not in task.components:
             raise OptimizeError(f"{task.name} has no text {part!r}\n  it has {', '.join(task.components)}")
         if wrong := list(contract(text, task.components[part])):
-            raise OptimizeError(f"the seed prompt {part!r} " + "; it ".join(wrong))
+            known = ", ".join("{{" + name + "}}" for name in task.components[part].fields) or "none"
+            raise OptimizeError(f"the seed prompt {part!r} " + "; it ".join(wrong) + f"\n  fields it may hold: {known}")
     return Candidate({part: component.text for part, component in task.components.items()} | dict(texts))
 
 
@@ -147,19 +150,27 @@ def make_context(
     )
 
 
-async def _go(run: Run, this: _Setting) -> Finished:
-    for door in dict.fromkeys((this.model, this.proposer)) if this.record else ():
-        door.record_in(run.calls)
-    account = Account(this.budget, 2 * len(this.splits.test))
-    context = make_context(
+def _account(this: _Setting) -> Account:
+    return Account(this.budget, 2 * len(this.splits.test), this.first.id)
+
+
+def _context(this: _Setting, remaining: Callable[[], float] = lambda: 1.0) -> Context:
+    return make_context(
         this.task,
         this.splits,
         this.first,
         this.seed,
         can_write=not this.proposer.abilities.plumbing_grade,
         proposer=this.proposer.name,
-        remaining=account.remaining,
+        remaining=remaining,
     )
+
+
+async def _go(run: Run, this: _Setting) -> Finished:
+    for door in dict.fromkeys((this.model, this.proposer)) if this.record else ():
+        door.record_in(run.calls)
+    account = _account(this)
+    context = _context(this, account.remaining)
     if run.barrier < 0:
         events = [_task_event(this.task, this.splits), log.candidate_event(this.first, -1)]
         run.commit(0, events, {"clock": {"step": 0}})

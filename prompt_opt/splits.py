@@ -51,6 +51,11 @@ def draw_splits(task: Task, sizes: Sizes, seed: int) -> Splits:
     _check(task, parts)
     drawn = {name: [ids[i] for i in shuffled(len(ids), seed, "split", name)] for name, ids in parts.items()}
     wanted = {"search": sizes.search, "selection": sizes.selection, "test": sizes.test}
+    for name, number in wanted.items():
+        if number < LEAST:
+            raise OptimizeError(
+                f"{number} cases for the {name} split are too few: {LEAST} are the least\n  for example  --{name} 60"
+            )
     from_search = [name for name in wanted if name == "search" or name not in drawn]
     pool = drawn.pop("search", [])
     share = min(1.0, len(pool) / sum(wanted[name] for name in from_search))

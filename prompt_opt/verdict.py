@@ -161,7 +161,7 @@ def _words(said: Mapping[str, Any], same: bool, tie: bool) -> dict[str, Any]:
     unbeaten = [row["name"] for row in said["baselines"] if not row["beaten"]]
     below = [row["name"] for row in said["baselines"] if row["ahead"]["mean"] <= 0]
     if below:
-        text += f"; it adds nothing over {', '.join(below)}, which needs no prompt"
+        text += f"; it adds nothing over {', '.join(below)}, which need{'s' * (len(below) == 1)} no prompt"
     elif unbeaten:
         text += f"; not told apart from {', '.join(unbeaten)}"
     return {"outcome": outcome, "text": text, "tie": tie}

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..context import Optimizer
-from ..errors import OptimizeError
+from ..errors import OptimizeError, wrong_options
 
 OPTIMIZERS = {
     "racing": ".racing:Racing",
@@ -40,9 +40,7 @@ def open_optimizer(name: str, **options: Any) -> Optimizer:
     try:
         return optimizer(optimizer.config_type(**options))
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        known = ", ".join(optimizer.config_type.model_fields)
-        raise OptimizeError(f"{name}: {wrong}\n  its options: {known}") from None
+        raise wrong_options(name, error, optimizer.config_type.model_fields) from None
 
 
 __all__ = ["OPTIMIZERS", "Optimizer", "open_optimizer"]

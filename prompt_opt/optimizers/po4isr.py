@@ -158,6 +158,7 @@ class PO4ISR:
     def forecast(self, context: Context) -> Mapping[str, Any]:
         """Calls of a search in which every case of a batch, up to `errors`, goes wrong. Scores that are known already
         are not asked for again, so there will be fewer."""
+        needs_a_writer(context, self.name)
         config = self.config
         cases, selection = len(context.search), len(context.selection)
         batch, parents = min(config.batch, cases), 1 + (config.depth - 1) * config.beam

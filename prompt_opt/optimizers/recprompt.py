@@ -119,11 +119,13 @@ class RecPrompt:
         return self._choice(context, state, why)
 
     def forecast(self, context: Context) -> Mapping[str, Any]:
-        """Calls of a search in which every answer can be used; `reasks` is how many more bad answers may take."""
+        """Calls of a search in which no answer can be used; `likely`: in which every one can."""
+        needs_a_writer(context, self.name)
         config = self.config
         asks = config.rounds * (1 if self._manual else 2)
         cases = min(config.cases, len(context.search))
-        return {"task": (config.rounds + 1) * cases, "proposals": asks, "reasks": asks * config.reasks}
+        task = (config.rounds + 1) * cases
+        return {"task": task, "proposals": asks * (1 + config.reasks), "likely": task + asks}
 
     @property
     def _manual(self) -> bool:

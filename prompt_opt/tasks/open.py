@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from ...llm.types import Abilities
-from ..errors import OptimizeError
+from ..errors import OptimizeError, wrong_options
 from ..task import Task
 from .metrics import checked_metric
 
@@ -48,7 +48,7 @@ def open_task(
     if kind not in TASKS:
         near = get_close_matches(kind, TASKS, n=2)
         hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-        raise OptimizeError(f"no task {name!r}{hint}\n  there are {', '.join(TASKS)}")
+        raise OptimizeError(f"no task {name!r}{hint}\n  there are {', '.join(TASKS)}, dspy:MODULE:PROGRAM")
     where = import_module(TASKS[kind][0], __package__)
     _, opener, known = TASKS[kind]
     asked = _checked(kind, getattr(where, known), options or {})
@@ -61,5 +61,4 @@ def _checked(name: str, known: type[BaseModel], options: Mapping[str, Any]) -> B
     try:
         return known.model_validate(options)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise OptimizeError(f"options of task {name}: {faults}\n  there are {', '.join(known.model_fields)}") from None
+        raise wrong_options(f"task {name}", error, known.model_fields) from None

@@ -104,13 +104,13 @@ def test_as_released_takes_the_published_number_of_calls(rounds: int, calls: int
     context = setting(120, 10)
     found = drive(optimizer, context, lambda texts, case: 5, script)
     forecast = optimizer.forecast(context)
-    assert forecast["task"] + forecast["proposals"] == found.calls + len(found.asks) == calls
+    assert forecast["likely"] == found.calls + len(found.asks) == calls
 
 
 def test_automatic_observation_takes_one_question_more_a_round_and_its_answer_is_shown() -> None:
     found = run(observation="automatic")
     optimizer = RecPrompt(RecPromptConfig(rounds=4))
-    assert optimizer.forecast(found.context) == {"task": 5 * 20, "proposals": 8, "reasks": 24}
+    assert optimizer.forecast(found.context) == {"task": 5 * 20, "proposals": 8 + 24, "likely": 5 * 20 + 8}
     assert (found.calls, len(found.asks)) == (5 * 20, 8)
     assert [ask.node for ask in found.asks[:2]] == ["recprompt/observe", "recprompt/revise"]
     assert "OBSERVATION 4" in found.asked("revise")[2]

@@ -161,7 +161,7 @@ def test_unknown_names_are_told_with_what_there_is(tmp_path: Path) -> None:
         open_task("sesion")
     with pytest.raises(OptimizeError, match="did you mean ndcg@10"):
         open_task("session", metric="ndgc@10")
-    with pytest.raises(OptimizeError, match=r"(?s)candidate: Extra inputs.*there are .*candidates"):
+    with pytest.raises(OptimizeError, match=r"(?s)no option 'candidate' \(did you mean candidates\?\).*its options: .*candidates"):
         open_task("session", options={"candidate": 5})
     with pytest.raises(OptimizeError, match="read: "):
         open_task("session", options={"read": "guess"})
