@@ -1,17 +1,23 @@
 """`racing`, the default: candidates are raced on shared cases, and nothing is believed that paired evidence does not say.
 
 A round: choose parents and operators, ask for candidates (or take edits from the bank), drop what the guards refuse and
-what is there already, race the rest against the incumbent, and accept the winner if it is better beyond doubt.
+what is there already, race the rest against the incumbent, and accept the winner if the evidence leans to it.
 
-    accepted   mean paired difference to the incumbent over the whole search split > 0, and its sign-flip test (one-sided)
-               p <= accept / number of new prompts in the race (Bonferroni: the winner was picked among them)
-    chosen     at the end, on the selection split, which no proposer and no race has seen: the finalist with the largest
-               mean paired difference to the seed, if p <= choose / number of finalists; else the seed, as a tie
+    accepted   mean paired difference to the incumbent over the search cases > 0, and its sign-flip test (one-sided)
+               p <= accept
+    chosen     at the end, on the selection split, which no proposer and no race has seen: the finalists are tested against
+               the seed in the order of what the search found, each at the level `choose`, up to the first that fails
+               (a fixed sequence needs no correction); of those that pass the one ahead most, else the seed, as a tie
+
+Both levels are mild, and the accepted one is not corrected for the number of prompts raced: an accepted prompt is where
+the search goes on from, a chosen one is what the sealed test is asked about, and claims are made there alone. Strict levels
+keep the seed where it is worse. A scarce budget is spread: over fewer cases to search and to choose on, not fewer prompts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,7 +43,13 @@ LEAST = 8
 
 
 SHORTEST = 24
-"""Cases of a race at least, where the budget is scarce."""
+"""Cases at least to race on, to search on and to choose on, where the budget is scarce."""
+
+PROMPTS = 16
+"""Prompts that the budget is to score on all search cases; where it does not, there are fewer cases."""
+
+LAST = 0.2
+"""Share of the budget for holding one finalist against the seed; where it is not enough, on fewer cases."""
 
 
 class RacingConfig(BaseModel):
@@ -49,7 +61,7 @@ class RacingConfig(BaseModel):
     """Rounds of proposing and racing at most."""
     patience: PositiveInt = 4
     """Rounds in a row without an accepted prompt after which the search ends."""
-    width: PositiveInt = 6
+    width: PositiveInt = 4
     """New candidates a round."""
     operators: tuple[str, ...] = tuple(OPERATORS)
     """Operators that the bandit may choose from."""
@@ -60,10 +72,10 @@ class RacingConfig(BaseModel):
     selector_options: Mapping[str, Any] | None = None
     """Fields of the selector's config. None: its defaults, and mode "z" where it races: no race ends in a claim here, so
     the cheapest mode will do."""
-    accept: float = Field(default=0.1, gt=0.0, lt=1.0)
-    """Level of the test that makes a prompt the incumbent; shared out over the new prompts of a race."""
-    choose: float = Field(default=0.1, gt=0.0, lt=1.0)
-    """Level of the test that prefers a finalist to the seed; shared out over the finalists."""
+    accept: float = Field(default=0.25, gt=0.0, lt=1.0)
+    """Level of the test that makes the winner of a race the incumbent."""
+    choose: float = Field(default=0.25, gt=0.0, lt=1.0)
+    """Level of the tests that prefer a finalist to the seed."""
     finalists: PositiveInt = 3
     """Candidates that are held against the seed on the selection split."""
     alike: float = Field(default=0.95, gt=0.0, le=1.0)
@@ -121,6 +133,7 @@ class _Search:
         self.seed = self.incumbent = context.seed_candidate
         self.known: dict[str, Candidate] = {self.seed.id: self.seed}
         self.words: dict[str, list[str]] = {self.seed.id: _words(self.seed)}
+        self.cases, self.final = context.search, context.selection  # fewer where the budget is scarce, see `spread`
         self.bank = Bank(context) if _from_bank(config, context) else None
         self.bandit = GainPerToken(config.operators)
         self.accepted: set[str] = {self.seed.id}  # what may be returned without asking; `refused` may not be at all
@@ -130,7 +143,9 @@ class _Search:
     # -- the whole
 
     def run(self) -> Search:
-        yield from self.evaluate(self.seed, self.context.search)
+        yield from self.evaluate(self.seed, self.context.search[:SHORTEST])
+        self.spread()
+        yield from self.evaluate(self.seed, self.cases)
         if self.perfect():
             return Choice(self.seed, "the seed prompt is right on every search case: nothing can be gained", tie=True)
         why, idle = f"{self.config.rounds} rounds are done", 0
@@ -171,7 +186,7 @@ class _Search:
 
     def perfect(self) -> bool:
         """Whether there is nothing left to gain on the search split."""
-        return self.context.scores.mean(self.incumbent.id, self.context.search) >= 1.0
+        return self.context.scores.mean(self.incumbent.id, self.cases) >= 1.0
 
     # -- candidates
 
@@ -267,7 +282,7 @@ class _Search:
     def race(self, round: int, fresh: list[Candidate], before: Candidate, cases: int) -> Generator[Step, Any, bool]:
         """Race new candidates with the incumbent; whether one of them takes its place."""
         arms = [before, *fresh]
-        found = yield from select_candidates(self.selector, arms, self.context.search[:cases], self.context, 1)
+        found = yield from select_candidates(self.selector, arms, self.cases[:cases], self.context, 1)
         winner = found.candidates[0] if found.candidates else before
         for arm, each in enumerate(arms):
             if each not in (winner, before) and each.id not in found.eliminated:
@@ -276,12 +291,11 @@ class _Search:
         if winner is before:
             yield Note("kept", before.id, "no new prompt was ahead of the incumbent", {"round": round})
             return False
-        yield from self.evaluate(winner, self.context.search)  # a race stops where it likes; the test has all cases
-        lead, p, n = self.evidence(winner, before, self.context.search)
-        level = self.config.accept / len(fresh)
-        told = f"{lead:+.4f} over {n} search cases, one-sided p = {p:.3g}, level {level:.3g}"
-        if n < LEAST or lead <= 0 or p > level:
-            yield Note("not accepted", winner.id, f"won the race, but not beyond doubt: {told}", {"round": round})
+        yield from self.evaluate(winner, self.cases)  # a race stops where it likes; the test has all cases
+        lead, p, n = self.evidence(winner, before, self.cases)
+        told = f"{lead:+.4f} over {n} search cases, one-sided p = {p:.3g}, level {self.config.accept:.3g}"
+        if n < LEAST or lead <= 0 or p > self.config.accept:
+            yield Note("not accepted", winner.id, f"won the race, but on too little evidence: {told}", {"round": round})
             return False
         accepted = yield Accept(winner, before, told)
         if accepted is None:
@@ -293,7 +307,7 @@ class _Search:
             self.refused.add(winner.id)
             self.known[accepted.id] = accepted
             self.words[accepted.id] = _words(accepted)
-            yield from self.evaluate(accepted, self.context.search)
+            yield from self.evaluate(accepted, self.cases)
         self.incumbent = accepted
         return True
 
@@ -324,11 +338,20 @@ class _Search:
         share = self.share_per_case()
         return self.context.remaining() / share if share > 0 else float("inf")
 
+    def spread(self) -> None:
+        """Set how many cases there are to search on and to choose on, by the price of the first ones."""
+        held = self.affordable() + SHORTEST
+
+        def first(cases: Sequence[str], share: float) -> Sequence[str]:
+            return cases if held * share >= len(cases) else cases[: max(SHORTEST, int(held * share))]
+
+        self.cases, self.final = first(self.cases, 1 / PROMPTS), first(self.final, LAST / 2)
+
     def affordable_race(self) -> tuple[int, int]:
         """How many new candidates can be raced, over how many cases: in the worst case nobody is eliminated, the winner
         is scored on all the rest, and one finalist is held against the seed. Scarce budgets shorten races first, then
         take fewer candidates; (0, 0) ends the search."""
-        whole, left = len(self.context.search), self.affordable() - 2 * len(self.context.selection) + 1e-6
+        whole, left = len(self.cases), self.affordable() - 2 * len(self.final) + 1e-6
         for width in range(self.config.width, 1, -1):
             cases = whole if left >= width * whole else int((left - whole) / (width - 1))
             if cases >= min(SHORTEST, whole):
@@ -348,22 +371,24 @@ class _Search:
         able = [each for each in able if each.id not in self.refused]
         first = [self.incumbent] if self.incumbent is not self.seed else []
         finalists = list({each.id: each for each in [*first, *able]}.values())
-        room = (self.affordable() + 1e-6) / max(1, len(self.context.selection)) - 1  # the seed is scored there too
+        room = (self.affordable() + 1e-6) / max(1, len(self.final)) - 1  # the seed is scored there too
         finalists = finalists[: int(max(0.0, min(self.config.finalists, room)))]
         if not finalists:
             return Choice(self.seed, f"{why}; no candidate was ahead of the seed", tie=True, ranking=ranking)
-        if not self.context.selection:
+        if not self.final:
             return Choice(self.incumbent, f"{why}; chosen on the search split", self.incumbent is self.seed, ranking)
-        yield Evaluate([(each, self.context.selection) for each in [self.seed, *finalists]])
-        tested = [(self.evidence(each, self.seed, self.context.selection), each) for each in finalists]
-        (lead, p, n), best = max(tested, key=lambda row: row[0][0])
-        level = self.config.choose / len(finalists)
-        told = f"{lead:+.4f} to the seed over {n} selection cases, one-sided p = {p:.3g}, level {level:.3g}"
+        yield Evaluate([(each, self.final) for each in [self.seed, *finalists]])
+        tested = [(self.evidence(each, self.seed, self.final), each) for each in finalists]
+        passed = list(takewhile(lambda row: row[0][1] <= self.config.choose and row[0][2] >= LEAST, tested))
+        (lead, p, n), best = max(passed or tested[:1], key=lambda row: row[0][0])
+        told = (
+            f"{lead:+.4f} to the seed over {n} selection cases, one-sided p = {p:.3g}, level {self.config.choose:.3g}"
+        )
         for (own, own_p, own_n), each in tested:
-            kept = "chosen" if each is best and p <= level and n >= LEAST else "finalist"
+            kept = "chosen" if passed and each is best else "finalist"
             yield Note(kept, each.id, f"{own:+.4f} to the seed over {own_n} selection cases, one-sided p = {own_p:.3g}")
-        if n < LEAST or p > level:
-            return Choice(self.seed, f"{why}; the best finalist is not told from the seed: {told}", True, ranking)
+        if not passed:
+            return Choice(self.seed, f"{why}; the first finalist is not told from the seed: {told}", True, ranking)
         if best.id not in self.accepted:
             accepted = yield Accept(best, self.incumbent, told)
             if accepted is None:
