@@ -210,7 +210,7 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise CommandError(f"{path}: not TOML: {problem}") from None
+        raise CommandError(f"{path}: not TOML: {problem}\n  write each setting as  name = value") from None
 
 
 def _as_given(value: Any) -> Any:
@@ -250,7 +250,7 @@ def _seed_prompts(texts: list[str]) -> dict[str, str]:
         if not equals:
             part, file = "", text
         if part in found:
-            raise CommandError(f"--seed-prompt gives {part or 'the text'!r} twice")
+            raise CommandError(f"--seed-prompt gives {part or 'the text'} twice\n  write PART=FILE, each part once")
         found[part] = file
     return found
 
