@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 if TYPE_CHECKING:
     from fake_llm import FakeLLM
 
+# Set before numpy loads, here and in what tests start: on a busy machine BLAS threads mostly wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # How long an example takes says how busy the machine is, not whether the promise is kept.
 hypothesis.settings.register_profile("recloop", deadline=None)
 hypothesis.settings.load_profile("recloop")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..schemas import is_strict
 from ..types import Usage
@@ -70,12 +70,16 @@ MOST_TOKENS = 10**9
 """An endpoint that counts more in one call, or fewer than none, is not believed."""
 
 
+def _believed(tokens: Any) -> TypeGuard[int]:
+    return isinstance(tokens, int) and 0 <= tokens <= MOST_TOKENS
+
+
 def usage_of(value: Mapping[str, Any], sent: Mapping[str, Any], text: str) -> Usage:
     """Tokens as the endpoint counted them; a quarter of the bytes where it did not."""
     usage = value.get("usage")
     if isinstance(usage, Mapping):
-        counted = usage.get("prompt_tokens"), usage.get("completion_tokens") or 0
-        if all(isinstance(n, int) and 0 <= n <= MOST_TOKENS for n in counted):  # anything else would mislead the budget
-            return Usage(*counted)
+        asked, said = usage.get("prompt_tokens"), usage.get("completion_tokens") or 0
+        if _believed(asked) and _believed(said):  # anything else would mislead the budget
+            return Usage(asked, said)
     prompt = sum(len(str(message.get("content") or "").encode("utf-8", "replace")) for message in sent["messages"])
     return Usage(-(-prompt // 4), -(-len(text.encode("utf-8", "replace")) // 4), estimated=True)
