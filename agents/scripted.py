@@ -115,7 +115,8 @@ class ScriptedPopulation:
     """Scripted users over the items of `train`; everything is learnt from `train` and the personas.
 
     Users are addressed by their place in `personas`, items by their place in `train.items`. `truth` replaces the fitted
-    tastes by planted ones (rows as in `personas`). Equal arguments give equal populations, on every call and machine.
+    tastes by planted ones (rows as in `personas`); `luck` is another seed for what the same people do. Equal arguments
+    give equal populations, on every call and machine.
     """
 
     def __init__(
@@ -125,8 +126,9 @@ class ScriptedPopulation:
         config: ScriptedConfig = ScriptedConfig(),
         seed: int = 0,
         truth: TasteModel | None = None,
+        luck: int | None = None,
     ) -> None:
-        self.config, self.seed, self.scale = config, seed, train.scale
+        self.config, self.seed, self.scale = config, seed if luck is None else luck, train.scale
         self.users = tuple(p.user for p in personas)
         self._user_keys, self._item_keys = keys(self.users), keys(train.items.ids)
         self.activity = np.array([p.activity for p in personas], dtype=np.int64)

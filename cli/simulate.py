@@ -35,6 +35,7 @@ def command(
     page_size: flag.PageSize = None,
     interviews: flag.Interviews = None,
     seed: flag.Seed = None,
+    chance: flag.Chance = None,
     tastes: flag.Tastes = None,
     memory: flag.Memory = None,
     actions: flag.Actions = None,

@@ -101,6 +101,9 @@ Interviews: TypeAlias = Annotated[
 Seed: TypeAlias = Annotated[
     int | None, _flag(metavar="N", panel=WHO, text="Everything random follows from it (default: 0).")
 ]
+Chance: TypeAlias = Annotated[
+    int | None, _flag(metavar="N", panel=WHO, text="Another seed for what users do alone: same users, other chance.")
+]
 Tastes: TypeAlias = Annotated[
     Literal["genres", "llm"] | None,
     _flag(panel=WHO, text="Who sums up tastes: a count of genres and words, or the model (default: genres)."),

@@ -56,6 +56,8 @@ class SimulateConfig(BaseModel):
     interviews: tuple[PositiveInt, ...] = ()
     """Pages after which everybody still there is interviewed, besides the interview at the exit."""
     seed: int = Field(default=0, ge=0)
+    chance: int | None = Field(default=None, ge=0)
+    """Another seed for what users do and for the order of slots alone: the same users and recommender, other chance (None: `seed`)."""
     split: Literal["user_time", "random", "leave_last", "global_time"] = "user_time"
     test: float = Field(default=0.2, ge=0.0, lt=1.0)
     """Share of rows held out of everything a user or the recommender is built from."""
@@ -133,6 +135,11 @@ class SimulateConfig(BaseModel):
     def reads(self) -> Literal["title", "yesno"]:
         """The signal really read: endpoints list single next tokens only, so they are asked yes or no."""
         return signal_read(self.signal, self.model)
+
+    @property
+    def luck(self) -> int:
+        """The seed of what users do and of the order of slots."""
+        return self.seed if self.chance is None else self.chance
 
     @property
     def scripted(self) -> bool:

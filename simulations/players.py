@@ -123,4 +123,6 @@ def scripted_mind(prepared: Prepared, personas: Sequence[Persona]) -> ScriptedMi
     """Scripted users in place of a model: the rates and the fatigue are those of the settings."""
     config, (low, high) = prepared.config, prepared.config.watch_rate
     rules = ScriptedConfig(rate_low=low, rate_high=high, fatigue=FatigueConfig(strength=config.fatigue))
-    return ScriptedMind(prepared.world, ScriptedPopulation(prepared.split.train, personas, rules, seed=config.seed))
+    return ScriptedMind(
+        prepared.world, ScriptedPopulation(prepared.split.train, personas, rules, config.seed, luck=config.luck)
+    )

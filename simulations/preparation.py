@@ -106,7 +106,7 @@ def _policy(config: SimulateConfig, shared: Shared, train: Dataset, users: list[
         users,
         page_size=config.page_size,
         pages=config.pages,
-        seed=config.seed,
+        seed=config.luck,
         refit_every=config.refit_every,
         shuffle_slots=config.shuffle_slots,
     )
@@ -143,7 +143,7 @@ def _world(config: SimulateConfig, train: Dataset, actions: ActionSet) -> World:
         catalogue=train.catalogue,
         scale=train.scale,
         actions=actions,
-        seed=config.seed,
+        seed=config.luck,
         pages=config.pages,
         service=service,
         noun=noun,

@@ -115,3 +115,22 @@ def test_the_embedded_model_scores_a_run_alike_at_any_concurrency_and_in_a_repla
     assert status(one)[0] == status(many)[0] == "finished"
     assert digest(one) == digest(many)
     assert asyncio.run(replay(one, out=tmp_path / "again")) == (digest(one), digest(one))
+
+
+def test_another_chance_is_the_same_people_and_rankings_who_choose_otherwise(tmp_path: Path) -> None:
+    whole = settings(tmp_path, model="scripted", users=20, pages=1)
+    same, other = (
+        rehearse(whole.model_copy(update={"chance": chance}), tmp_path / str(chance)) for chance in (whole.seed, 7)
+    )
+    plain = rehearse(whole, tmp_path / "plain")
+
+    def seen(path: Path, what: str) -> dict[str, list[Any]]:
+        keys = {"shown": "exposures", "done": "actions"}[what]
+        return {
+            e.agent: sorted(each["item"] for each in e.data[keys] if each.get("positive", True)) for e in events(path)
+        }
+
+    assert [e.data for e in events(plain)] == [e.data for e in events(same)]
+    assert [e.data for e in events(plain, "persona")] == [e.data for e in events(other, "persona")]
+    assert seen(plain, "shown") == seen(other, "shown")
+    assert seen(plain, "done") != seen(other, "done")
