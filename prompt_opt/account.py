@@ -30,6 +30,8 @@ class Account:
         self.total_tokens = None if budget is None else budget.tokens
         self.left: float | None = None
         """Share of money and time left at the last recorded step; None without such limits."""
+        self.told = 1.0
+        """What `remaining` says: the share left at the last recorded step, under the budget of that time."""
         if self.total_calls is not None and self.total_calls <= (need := self._test_calls()):
             raise OptimizeError(
                 f"a budget of {self.total_calls} calls leaves nothing for the search: the sealed test of "
@@ -98,13 +100,18 @@ class Account:
         return ""
 
     def remaining(self) -> float:
-        """Share of the search's budget that is left, 0 to 1, by the scarcest limit; 1 without a budget."""
+        """Share of the search's budget that is left, 0 to 1, as the log has it: a search that goes on under another budget
+        decides what it decided before."""
+        return self.told
+
+    def share(self) -> float:
+        """Share of the search's budget that is left now, 0 to 1, by the scarcest limit; 1 without a budget."""
         shares = [1.0 if self.left is None else self.left]
         if self.total_calls is not None:
             shares.append(1 - self.calls / max(1, self.total_calls - self._test_calls()))
         if self.total_tokens is not None:
             shares.append(1 - self.tokens / max(1, self.total_tokens - self._test_tokens()))
-        return min(1.0, max(0.0, min(shares)))
+        return round(min(1.0, max(0.0, min(shares))), 6)
 
     def measure(self) -> float | None:
         """The share of money and time that is left beside what the test will take; None where neither is limited."""

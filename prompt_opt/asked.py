@@ -169,7 +169,7 @@ async def replay(path: Path, *, out: Path, progress: Progress | None = None) -> 
             return said.get(wanted["candidate"])
 
         async with _opened(config, None, None, replay_of=old) as opened:
-            await _carry_out(config, opened, out, as_then, progress or Silent(), record=False)
+            await _carry_out(config, opened, out, as_then, progress or Silent(), replay_of=old)
         with Run.open(out, write=True) as new:
             new.calls.adopt(old.calls)
             return old.digest(), new.digest()
@@ -181,7 +181,7 @@ async def _carry_out(
     path: Path,
     approver: Approver | None,
     progress: Progress,
-    record: bool = True,
+    replay_of: Run | None = None,
 ) -> Finished:
     return await optimize(
         opened.task,
@@ -198,7 +198,8 @@ async def _carry_out(
         config=config.model_dump(mode="json"),
         name=config.name,
         seed_texts=seed_texts_of(config, opened.task),
-        record=record,
+        record=replay_of is None,
+        follows=replay_of,
     )
 
 
@@ -211,7 +212,7 @@ async def _opened(
     replay_of: Run | None = None,
     ask: bool = True,
 ) -> AsyncIterator[Opened]:
-    budget = Budget.parse(config.budget) if config.budget and replay_of is None else None
+    budget = Budget.parse(config.budget) if config.budget else None
     if budget is not None and going_on is not None and is_run(going_on):
         with Run.open(going_on) as run:
             spent = run.calls.totals()
@@ -221,7 +222,7 @@ async def _opened(
         )
     common: dict[str, Any] = {"budget": budget, "concurrency": config.concurrency, "timeout": config.timeout}
     if replay_of is not None:
-        common |= {"cassette": replay_of.calls, "replay_only": True}
+        common |= {"cassette": replay_of.calls, "replay_only": True, "budget": None}  # nothing is paid
     optimizer = optimizer_of(config)
     model = open_model(config.model, api_key=api_key, base_url=config.base_url, **common)
     proposer = model

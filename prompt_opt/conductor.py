@@ -48,11 +48,14 @@ class Conductor:
         proposer: Door,
         approve: bool,
         progress: Progress,
+        follows: Run | None = None,
     ) -> None:
         self.run, self.task, self.context, self.splits, self.account = run, task, context, splits, account
         self.model, self.proposer, self.approve, self.progress = model, proposer, approve, progress
         self.search = search
         self.journal = Journal(run)
+        self.followed: Mapping[int, Mapping[str, Any]] = {} if follows is None else Journal(follows).heads()
+        """Steps of the run that is replayed: where its budget stopped it and what it had left is taken from there."""
         self.n = 0
         self.current: Step | None = None
         self.choice: Choice | None = None
@@ -216,6 +219,8 @@ class Conductor:
             self._refusal = self.account.short(cases=sum(len(cases) for _, cases in self._jobs))
         elif isinstance(step, Think):
             self._refusal = self.account.short(questions=len(step.asks))
+        if (then := self.followed.get(self.n)) is not None:
+            self._refusal = then.get("stopped", "")
         self.current = step
         if self._refusal:
             self._commit([], stopped=self._refusal)
@@ -301,6 +306,7 @@ class Conductor:
         head = self.journal.head(self.n, step)
         self._aside = []
         self.account.left = head.get("left", self.account.left)
+        self.account.told = head.get("remaining", self.account.told)
         if stopped := head.get("stopped", ""):
             self.n += 1
             return None, stopped
@@ -336,8 +342,13 @@ class Conductor:
         head: dict[str, Any] = {"kind": log.kind_of(self.current), "print": log.print_of(self.current)}
         if stopped:
             head["stopped"] = stopped
-        if (left := self.account.measure()) is not None:
-            head["left"] = self.account.left = left
+        if (then := self.followed.get(self.n)) is not None:
+            head |= {name: then[name] for name in ("left", "remaining") if name in then}
+        elif self.account.budget is not None:
+            if (left := self.account.measure()) is not None:
+                head["left"] = self.account.left = left
+            head["remaining"] = self.account.share()
+        self.account.told = head.get("remaining", self.account.told)
         self.run.commit(
             self.run.barrier + 1,
             events=[*self._aside, Event(log.STEP, "", self.n, "", head), *events],

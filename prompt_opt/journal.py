@@ -126,6 +126,10 @@ class Journal:
             )
         return head
 
+    def heads(self) -> dict[int, Mapping[str, Any]]:
+        """The `step` events' data by number."""
+        return {n: event.data for n, events in self.steps.items() for event in events if event.kind == STEP}
+
     def results(self, number: int) -> dict[str, list[Result]]:
         """Results of an `Evaluate` step by candidate id."""
         found: dict[str, list[Result]] = {}

@@ -58,12 +58,14 @@ async def optimize(
     name: str = "optimize",
     seed_texts: Mapping[str, str] | None = None,
     record: bool = True,
+    follows: Run | None = None,
 ) -> Finished:
     """Search for a better prompt; where `out` holds this search already, go on with it.
 
     `model` answers the task's cases, `proposer` (the same by default) writes prompts. `budget` must be the one both doors
     were opened with. A spent budget ends the search, not the run: what the sealed test will take is kept back from the
-    beginning. `seed_texts`: where the search begins instead of at the task's own texts. `record=False`: the doors answer from another run's cassette (a replay). A lost endpoint, a wanted approval and a cancelled task leave the run paused.
+    beginning. `seed_texts`: where the search begins instead of at the task's own texts. `record=False`: the doors answer from another run's cassette.
+    `follows`: the run that is replayed; where its budget stopped it, this one stops. A lost endpoint, a wanted approval and a cancelled task leave the run paused.
     Raises `OptimizeError` before any call for what cannot work.
     """
     progress, proposer = progress or Silent(), proposer or model
@@ -76,7 +78,7 @@ async def optimize(
     )
     hashes = {"task": task.hash, "seed prompt": first.id}
     setting = _Setting(
-        task, optimizer, model, proposer, seed, budget, splits, first, approve, approver, progress, record
+        task, optimizer, model, proposer, seed, budget, splits, first, approve, approver, progress, record, follows
     )
     path = Path(out) if out is not None else new_run_path(name=name)
     if is_run(path):
@@ -108,6 +110,7 @@ class _Setting:
     approver: Approver | None
     progress: Progress
     record: bool
+    follows: Run | None
 
 
 def first_candidate(task: Task, texts: Mapping[str, str]) -> Candidate:
@@ -185,6 +188,7 @@ async def _go(run: Run, this: _Setting) -> Finished:
         proposer=this.proposer,
         approve=this.approve,
         progress=this.progress,
+        follows=this.follows,
     )
     try:
         this.progress.stage("searching", int(this.optimizer.forecast(context).get("task", 0)))

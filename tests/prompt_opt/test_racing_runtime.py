@@ -81,3 +81,33 @@ async def test_a_budget_of_calls_is_kept_and_the_test_is_still_paid_for(tmp_path
     assert found.verdict is not None
     with Run.open(tmp_path / "run") as run:
         assert run.calls.totals().calls <= 160
+
+
+async def test_a_search_under_a_budget_is_replayed_to_the_same_digest(tmp_path: Path) -> None:
+    """Its optimizer spends by what is left, so a replay, which pays for nothing, must be told what was left."""
+    for budget in ("calls=160", "tokens=30000", "calls=400,seconds=600"):
+        out = tmp_path / budget
+        await search(out, budget=budget)
+        with Run.open(out) as old:
+            door = open_function(never, cassette=old.calls)
+            optimizer = open_optimizer("racing", rounds=3, width=2, operators_per_round=1)
+            again = tmp_path / f"{budget} again"
+            await optimize(WordTask(120), optimizer, model=door, out=again, sizes=SIZES, record=False, follows=old)
+            with Run.open(again, write=True) as new:
+                new.calls.adopt(old.calls)
+                assert new.digest() == old.digest(), budget
+
+
+def never(request: ChatRequest) -> str:
+    raise AssertionError("a replay asks nobody")
+
+
+@pytest.mark.parametrize("larger", ["calls=400", "calls=2000"])
+async def test_a_broken_search_goes_on_under_another_budget(tmp_path: Path, larger: str) -> None:
+    """What it decided by what was left then stays decided."""
+    for most in (60, 90, 120):
+        out = tmp_path / str(most)
+        with pytest.raises(Broken):
+            await search(out, budget="calls=170", most=most)
+        found = await search(out, budget=larger)
+        assert found.verdict is not None
