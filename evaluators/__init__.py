@@ -9,6 +9,7 @@
     chance.py           what a random order is worth, by formula
     calibration.py      probabilities against what happened; AUC of plain arrays
     slots.py            how much the place on the page decides
+    lingam.py           causes from observations: DirectLiNGAM, and how sure each edge is (imported by itself)
     topic_score.py      topics given as reasons: correctness and completeness, with a model as judge (imported by itself)
 
 A new metric subclasses `Metric`, computes one case, and enters the table in `ranking_metrics.py`. It never aggregates:
