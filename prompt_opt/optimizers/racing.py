@@ -113,12 +113,16 @@ class Racing:
             return best_known(context, allowed, str(spent))
 
     def forecast(self, context: Context) -> Mapping[str, Any]:
-        """Most calls: no race eliminates anybody, every round is played, every operator asks for reasons too."""
+        """Most calls: no race eliminates anybody, every round is played, every operator asks for reasons too. Likely: a
+        round beyond `patience`, races that take half, half of the questions, one finalist."""
         config = self.config
         raced = (1 + config.rounds * config.width) * len(context.search)
         final = (1 + config.finalists) * len(context.selection)
         asks = 0 if _from_bank(config, context) else config.rounds * 2 * config.width
-        return {"task": raced + final, "proposals": asks}
+        rounds = min(config.rounds, config.patience + 1)
+        halves = rounds * config.width * len(context.search) + asks * rounds // config.rounds
+        likely = len(context.search) + halves // 2 + 2 * len(context.selection)
+        return {"task": raced + final, "proposals": asks, "likely": likely}
 
 
 def _from_bank(config: RacingConfig, context: Context) -> bool:
