@@ -24,7 +24,8 @@ from ...agents.ask_generate import PLANS, PROMPTS, GenerateAsker, load_prompts
 from ...agents.ask_score import NODES as SCORE_NODES
 from ...agents.ask_score import ScoreReader
 from ...agents.personas import Persona, build_personas
-from ...agents.randomness import keys, shuffled, uniforms
+from ...agents.randomness import shuffled
+from ...agents.unmet import Unmet
 from ...data import DataError, Dataset, PromptGuard, load_dataset
 from ...evaluators import auc
 from ...llm.fence import fence
@@ -261,7 +262,7 @@ def _cases(
     train: Dataset, held: Dataset, guard: PromptGuard, options: SimulatorOptions, seed: int
 ) -> tuple[list[Case], list[str]]:
     most, half = options.max_cases or CASES, options.items // 2
-    popularity = train.popularity().astype(float)
+    unmet = Unmet(train, seed)
     cases: list[Case] = []
     users: list[str] = []
     for place in shuffled(len(train.users), seed, "simulator").tolist():
@@ -271,15 +272,7 @@ def _cases(
             continue
         order = shuffled(len(real.items), seed, "held out", user).tolist()
         met = [real.items[i] for i in order[:half]]
-        weight = popularity.copy()
-        weight[[*known.positions, *real.positions]] = 0.0
-        waiting = -np.log1p(-uniforms(seed, "unmet", user, keys(train.items.ids)))
-        waiting = np.divide(waiting, weight, out=np.full(len(weight), np.inf), where=weight > 0)
-        drawn = [
-            i
-            for i in np.argsort(waiting, kind="stable")[: options.items - len(met)].tolist()
-            if np.isfinite(waiting[i])
-        ]
+        drawn = unmet.draw(user, [*known.positions, *real.positions], options.items - len(met))
         shown = [*met, *(train.items.ids[i] for i in drawn)]
         if len(shown) < options.items:
             continue
