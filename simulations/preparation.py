@@ -96,7 +96,7 @@ def prepare(config: SimulateConfig, shared: Shared | None = None, recording: Run
     data, split, personas = shared.data(config), shared.split(config), shared.personas(config)
     users = [persona.user for persona in personas]
     policy = RecordedPolicy(recording) if recording is not None else _policy(config, shared, split.train, users)
-    return Prepared(config, data, split, personas, policy, _world(config, split.train, actions))
+    return Prepared(config, data, split, personas, policy, world_of(config, split.train, actions))
 
 
 def _policy(config: SimulateConfig, shared: Shared, train: Dataset, users: list[str]) -> Policy:
@@ -131,7 +131,8 @@ def open_actions(name: str) -> ActionSet:
     return found
 
 
-def _world(config: SimulateConfig, train: Dataset, actions: ActionSet) -> World:
+def world_of(config: SimulateConfig, train: Dataset, actions: ActionSet) -> World:
+    """What all users share, over the items of `train`. Raises `SimulateError` for a mean rating that there is none of."""
     service, noun, one = SERVICES.get(config.actions, ("a recommendation service", "items", "an item"))
     means = None
     if config.show_mean:
@@ -150,12 +151,13 @@ def _world(config: SimulateConfig, train: Dataset, actions: ActionSet) -> World:
         one=one,
         fatigue=config.fatigue,
         mean_ratings=means,
-        embed=_embedder(config.memory),
+        embed=embedder(config.memory),
         popular=tuple(train.items.ids[i] for i in (-train.popularity()).argsort(kind="stable")[:POPULAR]),
     )
 
 
-def _embedder(memory: str) -> Callable[[list[str]], np.ndarray] | None:
+def embedder(memory: str) -> Callable[[list[str]], np.ndarray] | None:
+    """Texts to vectors as `memory` names it; None stands for hashed words."""
     if memory == "words":
         return None
     from ..llm import static_vectors
