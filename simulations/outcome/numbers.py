@@ -13,7 +13,8 @@ import numpy.typing as npt
 from ...evaluators import Estimate, bootstrap_mean, proportion
 from .facts import Floats, Ints
 
-Unit = Literal["", "share", "count", "rating", "ratio", "bits", "usd", "seconds", "points"]
+Unit = Literal["", "share", "pp", "count", "rating", "ratio", "bits", "usd", "seconds", "points"]
+""""pp": a difference of shares, kept as in 0..1 and shown in percentage points."""
 
 LEAST_HITS = 10
 """Fewer events than this and a share of them is called too few to say anything."""
@@ -87,6 +88,7 @@ def show(value: float | None, unit: Unit) -> str:
         return "–"
     forms: dict[str, Callable[[float], str]] = {
         "share": lambda v: f"{100 * v:.1f} %",
+        "pp": lambda v: f"{100 * v:+.1f} pp",
         "count": lambda v: f"{v:,.0f}",
         "usd": lambda v: f"${v:,.2f}" if v >= 1 or v == 0 else f"${v:.4f}",
         "seconds": lambda v: f"{v:,.1f} s" if v < 600 else f"{v / 60:,.1f} min",
