@@ -44,7 +44,7 @@ def direct_lingam(x: ArrayLike, tiers: Sequence[int] | None = None) -> Graph:
     data = np.asarray(x, dtype=float)
     if data.ndim != 2 or data.shape[0] < 5 * data.shape[1] or not np.isfinite(data).all():
         raise ValueError(f"LiNGAM needs finite observations (n, d) with n at least 5 d, got shape {data.shape}")
-    n, d = data.shape
+    d = data.shape[1]
     spread = data.std(axis=0)
     if (spread < 1e-12).any() or np.linalg.matrix_rank((data - data.mean(axis=0)) / np.maximum(spread, 1e-12)) < d:
         raise ValueError("a variable is constant or follows from others exactly: leave it out")
