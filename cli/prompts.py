@@ -366,6 +366,10 @@ def _coloured(pieces: list[Piece]) -> Any:
 
 def _write(files: Mapping[str, str], out: str) -> list[Path]:
     """Into a folder by their names where `out` is one (or ends like one, or there are several), else the one as `out`."""
+    if strange := [name for name in files if not name.strip(".") or set(name) & set("/\\\0")]:
+        raise CommandError(
+            f"this search names a text {strange[0]!r}, which is no name for a file\n  look at it:  --json, without --out"
+        )
     place = Path(out)
     folder = place.is_dir() or out.endswith(("/", "\\")) or len(files) > 1
     if folder:

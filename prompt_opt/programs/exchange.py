@@ -181,6 +181,11 @@ async def fields_of(task: Task, case: Case) -> dict[str, str]:
     listener = _Listener()
     if component.fields:
         await task.run({name: text}, case, cast(Model, listener), Place())
+    if listener.scores:
+        raise OptimizeError(
+            f"{task.name} reads this prompt by the likelihood of titles: no answer is written, and promptfoo tests answers\n"
+            "  export it as text, or search with --task-option read=list"
+        )
     heard = {field: re.search(rf"⟦{field}⟧(.*?)⟦/{field}⟧", listener.heard, re.DOTALL) for field in component.fields}
     if not heard or None in heard.values():
         raise OptimizeError(f"{task.name} does not fill its prompt in one call, so promptfoo cannot be given its cases")
@@ -188,19 +193,19 @@ async def fields_of(task: Task, case: Case) -> dict[str, str]:
 
 
 class _Listener:
-    """A model that keeps the first prompt and gives no answer."""
+    """A model that keeps the first prompt and gives no answer. `scores`: likelihoods were asked for, not an answer."""
 
     name, abilities = "none", Abilities(score=True)
 
     def __init__(self) -> None:
-        self.heard = ""
+        self.heard, self.scores = "", False
 
     async def complete(self, messages: Sequence[Message], **options: Any) -> Outcome[Any]:
         self.heard = self.heard or "\n".join(message["content"] for message in messages)
         return Outcome("refusal")
 
     async def score(self, prompt: str, questions: Sequence[Any], **options: Any) -> Outcome[Any]:
-        self.heard = self.heard or prompt
+        self.heard, self.scores = self.heard or prompt, True
         return Outcome("refusal")
 
 

@@ -14,6 +14,8 @@ sys.path.append(str(Path(__file__).parents[1] / "prompt_opt"))
 
 from breeding import ESCAPE, bred
 from cli_world import contents, edit_manifest
+from recloop.prompt_opt.candidate import Candidate
+from recloop.runs import Event, Run
 from small_world import WordProvider
 
 
@@ -147,6 +149,22 @@ def test_promptfoo_gets_the_cases_of_the_task_as_it_was(cli: Any, fake_llm: Any,
     assert told["tests"][0]["vars"]
     edit_manifest(tmp_path / "shop", hashes={"task": "0" * 64})
     assert "not what this search began with" in cli("prompts", "export", "shop", "--as", "promptfoo").refused()
+
+
+def test_an_export_writes_nowhere_but_where_it_was_told(cli: Any, searches: Path) -> None:
+    """Whoever made a run folder chose the names in it."""
+    name = "../../outside"
+    prompt = Candidate({name: "Rank. {{case}}"})
+    part = {"text": "Rank. {{case}}", "purpose": "to rank", "fields": {"case": "the case"}, "required": ["case"]}
+    with Run.open(searches / "done", write=True) as run:
+        task = next(run.events(kind="task")).data | {"components": {name: part}}
+        choice = {"candidate": prompt.id, "why": "", "tie": False, "ranking": []}
+        events = [Event("task", data=task), Event("candidate", prompt.id, 0, "", prompt.json())]
+        run.commit(run.barrier + 1, [*events, Event("choice", prompt.id, -1, "", choice)])
+    before = contents(searches.parent)
+    said = cli("prompts", "export", "done", "--as", "langchain", "--out", "deep/er/").refused()
+    assert "no name for a file" in said
+    assert contents(searches.parent) == before
 
 
 def test_the_lineage_comes_as_page_diagram_and_json(cli: Any, searches: Path) -> None:

@@ -102,6 +102,16 @@ async def test_promptfoo_gets_the_prompt_the_cases_and_a_test_on_the_right_id() 
     assert _javascript(script, f"[{wrong}] before {right}") in (False, None)
 
 
+async def test_promptfoo_is_given_no_prompt_that_is_read_by_likelihood() -> None:
+    """Its text names no id, so a test for one could never pass."""
+    from recloop.prompt_opt.tasks.session import SessionOptions, open_session
+
+    task = open_session(None, SessionOptions(max_cases=30, read="likelihood"), "ndcg@10", 0, None)
+    texts = {name: component.text for name, component in task.components.items()}
+    with pytest.raises(OptimizeError, match="likelihood of titles"):
+        await exchange.to_promptfoo(texts, task, task.cases[:3])
+
+
 def _javascript(script: str, output: str) -> bool | None:
     """What the assertion says of an output; None where there is no node."""
     if (node := which("node")) is None:
