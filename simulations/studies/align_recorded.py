@@ -49,8 +49,7 @@ def read_pages(path: Path) -> list[RecordedPage]:
 
 
 def _pages(file: Path) -> Iterator[RecordedPage]:
-    opened = gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
-    with opened as lines:
+    with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8") as lines:
         for line in lines:
             avatar = json.loads(line)
             for page in avatar["pages"].values():
@@ -121,7 +120,7 @@ def _best(page: RecordedPage, scores: Any) -> np.ndarray:
     return chosen
 
 
-def _lots(page: RecordedPage, seed: int) -> Floats:
+def _lots(page: RecordedPage, seed: int) -> np.ndarray:
     return uniforms(seed, "recorded", key(page.avatar), np.array(page.items, dtype=np.int64))
 
 

@@ -58,7 +58,7 @@ def fit_rule(scores: Floats, labels: Bools, criterion: Criterion) -> Rule:
 
 def page_values(scores: Floats, labels: Bools, rule: Rule) -> dict[str, Floats]:
     """Every measure of each page: (pages,). NaN where a page has no scores; precision also where nothing was taken up."""
-    lost = np.isnan(scores).any(axis=1)
+    lost = np.asarray(np.isnan(scores).any(axis=1))
     values = dict(_counted(labels, rule.taken(scores)))
     values["precision"] = np.where(rule.taken(scores).any(axis=1), values["precision"], np.nan)
     values["auc"] = np.array([np.nan if gone else auc(y, s) for gone, y, s in zip(lost, labels, scores, strict=True)])
