@@ -143,8 +143,7 @@ def test_before_the_first_page_ctrl_c_acts_at_once_and_leaves_nothing(
         "    def top(self, user, k, exclude):\n        return []\n"
     )
     started = start("simulate", *SMALL, "--recommender", "slow_of_mine:Slow", "--model", "scripted")
-    assert started.process.stdout
-    assert started.process.stdout.readline() == "fitting\n"
+    started.wait_for("fitting")
     began = time.monotonic()
     started.send(signal.SIGINT)
     assert started.end() == 130
