@@ -1,0 +1,86 @@
+"""Recommenders that only controls need: a known one made worse by a known share, and one that takes each user for another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakKeyDictionary
+
+from ...agents.personas import sample_users
+from ...agents.randomness import keys, uniforms
+from ...methods.recommenders import BlockRecommender, Recommender, open_recommender
+
+if TYPE_CHECKING:
+    from ...data import Dataset
+
+HERE = __name__
+
+_fitted: WeakKeyDictionary[Dataset, dict[str, Recommender]] = WeakKeyDictionary()
+
+
+def _fit(base: str, config: Mapping[str, Any] | None, seed: int, data: Dataset) -> Recommender:
+    """The recommender fitted on `data`, once for all stand-ins of this process."""
+    fresh = open_recommender(base, seed=seed, config=config)
+    made = _fitted.setdefault(data, {})
+    if fresh.policy_id not in made:
+        made[fresh.policy_id] = fresh.fit(data)
+    return made[fresh.policy_id]
+
+
+def lend(data: Dataset, fitted: Recommender) -> None:
+    """Hand over a recommender fitted on `data` for stand-ins to ask, where it is one of ours, which never change."""
+    if isinstance(fitted, BlockRecommender):
+        _fitted.setdefault(data, {})[fitted.policy_id] = fitted
+
+
+class Degraded:
+    """`base` with each place of a list given, with probability `share`, to the next item of a random order instead.
+
+    So its quality lies between the base's (share 0) and chance (share 1), and falls with the share by construction.
+    """
+
+    def __init__(self, base: str = "ease", share: float = 0.5, seed: int = 0) -> None:
+        self.base, self.share, self.seed = base, share, seed
+
+    def fit(self, data: Dataset) -> Self:
+        self._good, self._random = (_fit(name, None, self.seed, data) for name in (self.base, "random"))
+        return self
+
+    def top(self, user: str, k: int, exclude: Collection[str]) -> list[str]:
+        good, chance = (list(each.top(user, k, exclude).items) for each in (self._good, self._random))
+        places = uniforms(self.seed, "degraded", keys([user] * k), keys(map(str, range(k))))
+        found: dict[str, None] = {}
+        for draw in places.tolist():
+            first, second = (chance, good) if draw < self.share else (good, chance)
+            item = next((item for source in (first, second) for item in source if item not in found), None)
+            if item is None:
+                break
+            found[item] = None
+        return list(found)
+
+
+class Strangers:
+    """`base`, asked for another user than the one before it: each of the sampled users is taken for the next of them.
+
+    Whoever browses it keeps tastes and traits, and meets another's list: what is left of a result then owes nothing to taste.
+    """
+
+    def __init__(
+        self, base: str = "ease", config: Mapping[str, Any] | None = None, users: int = 100, seed: int = 0
+    ) -> None:
+        self.base, self.config, self.users, self.seed = base, config, users, seed
+
+    def fit(self, data: Dataset) -> Self:
+        self._inner = _fit(self.base, self.config, self.seed, data)
+        self._taken_for = taken_for(sample_users(data, self.users, self.seed))
+        self._seen = {user: data.history(user).items for user in self._taken_for}
+        return self
+
+    def top(self, user: str, k: int, exclude: Collection[str]) -> list[str]:
+        other = self._taken_for.get(user, user)
+        return list(self._inner.top(other, k, {*exclude, *self._seen.get(other, ())}).items)
+
+
+def taken_for(users: list[str]) -> dict[str, str]:
+    """User -> the one it is taken for: the next in the sample, which is in random order; nobody is taken for itself."""
+    return dict(zip(users, [*users[1:], *users[:1]], strict=True))
