@@ -24,6 +24,9 @@ from .splits import Sizes, Splits, draw_splits
 from .tables import KIND
 from .task import Task
 
+NOTE = "spending"
+"""The file in a run's folder that says what calls in flight may cost, so that they count after a kill."""
+
 PLUMBING = "plumbing-grade model: results show the machinery, not people"
 
 Approver = Callable[[Mapping[str, Any]], Awaitable[Any]]
@@ -190,6 +193,9 @@ async def _go(run: Run, this: _Setting) -> Finished:
         progress=this.progress,
         follows=this.follows,
     )
+    budget = this.budget if this.record else None
+    if budget is not None:
+        budget.keep(run.path / NOTE)
     try:
         this.progress.stage("searching", int(this.optimizer.forecast(context).get("task", 0)))
         await _drive(run, judge, this.approver)
@@ -208,6 +214,9 @@ async def _go(run: Run, this: _Setting) -> Finished:
     except Exception as error:
         run.set_status("failed", f"{type(error).__name__}: {error}")
         raise
+    finally:
+        if budget is not None:
+            budget.let_go(run.calls.totals().attempts)
     return finished(run)
 
 

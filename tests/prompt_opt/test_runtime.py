@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,27 @@ async def test_a_search_that_its_budget_ended_can_be_replayed_step_by_step(tmp_p
     with Run.open(tmp_path / "cut") as run:
         assert run.digest() == digest
     assert budget.spent.calls <= 110
+
+
+async def test_calls_in_flight_at_a_kill_count_against_the_budget(tmp_path: Path) -> None:
+    """They were paid for, though no log knows of them."""
+    provider, budget = WordProvider(delay=0.05), Budget(calls=110)
+    task = asyncio.ensure_future(climb(tmp_path / "run", provider, budget))
+    while provider.calls < 12:  # noqa: ASYNC110 (the provider is ours, and has no event to wait for)
+        await asyncio.sleep(0.005)
+    paid = provider.calls
+    shutil.copytree(tmp_path / "run", tmp_path / "killed")  # what a killed process leaves
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with Run.open(tmp_path / "killed") as run:
+        recorded = run.calls.totals().attempts
+    assert recorded < paid
+    again = Budget(calls=110).resume({"spent": {"calls": recorded, "tokens": 0, "usd": 0, "seconds": 0}})
+    later = WordProvider()
+    found = await climb(tmp_path / "killed", later, again)
+    assert found.verdict is not None
+    assert again.spent.calls == paid + later.calls <= 110
 
 
 async def test_a_prompt_waits_for_approval_and_can_be_edited_or_refused(tmp_path: Path) -> None:
