@@ -35,9 +35,9 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
 ) -> None:
-    """Go on with a paused, killed or failed run, from its last whole page (a search:
-    from its last step); or with a finished rehearsal for more pages.
+    """Go on with a paused, killed or failed run, or with a finished one for more pages.
 
+    A rehearsal goes on from its last whole page, a search from its last step.
     Recorded calls are not made again; those that timed out are. Data and
     prompts must be what the run began with.
 
@@ -73,5 +73,10 @@ def command(
         from .sweep import conclude_sweep
 
         conclude_sweep(run, as_json)
+        return
+    if kind.name == "study":
+        from .study import conclude_study
+
+        conclude_study(run, as_json)
         return
     conclude(run, as_json)

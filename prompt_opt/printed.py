@@ -93,7 +93,11 @@ def standing(row: Any) -> str:
     """How the winner stands against a baseline, in words."""
     if row["beaten"]:
         return "beaten"
-    return "it adds nothing" if row["ahead"]["mean"] <= 0 else "not told apart"
+    if row["ahead"]["mean"] <= 0:
+        return "it adds nothing"
+    low = row["ahead"]["low"]
+    # The interval alone claims too much (see `verdict.py`): where only the test doubts, the test is shown.
+    return "not told apart" + (f", p = {row['ahead']['p_value']:.2g}" if low is not None and low > 0 else "")
 
 
 def interval(estimate: Any, sign: str = "") -> str:

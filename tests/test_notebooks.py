@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 LESSON = FOLDER / "01_rehearse_a_recommender.ipynb"
+SEARCH = FOLDER / "02_find_a_better_prompt.ipynb"
 
 
 def read(path: Path) -> Any:
@@ -45,6 +47,16 @@ def test_the_lesson_runs_with_the_embedded_model(model_file: str, tmp_path: Path
     assert "mine - ease" in shown
     assert "<svg" in shown
     assert "True" in shown, "the replay came out the same"
+
+
+@pytest.mark.local
+def test_the_lesson_on_prompts_ends_in_a_verdict_with_its_doubt(model_file: str, tmp_path: Path) -> None:
+    shown = outputs(SEARCH, tmp_path)
+    assert re.search(r"finished: (seed stands|no difference found|better|worse)\n", shown)
+    assert "sealed cases" in shown
+    assert "popularity" in shown
+    assert "flowchart TD" in shown
+    assert "True" in shown, "the finished search was read, not repeated"
 
 
 def test_the_lesson_runs_without_a_model_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,7 @@ class _Search:
         yield from self.evaluate(self.seed, self.cases)
         if self.perfect():
             return Choice(self.seed, "the seed prompt is right on every search case: nothing can be gained", tie=True)
-        why, idle = f"{self.config.rounds} rounds are done", 0
+        why, idle = "all rounds are done", 0
         for round in range(self.config.rounds):
             width, cases = self.affordable_race()
             if not width:

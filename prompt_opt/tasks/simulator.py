@@ -56,6 +56,7 @@ class SimulatorOptions(BaseModel):
     test: float = Field(default=0.2, gt=0, lt=1)
     """Share of each user's rows, the latest, that is held out of persona and baselines."""
     actions: Literal["films", "shop"] = "films"
+    """What the items are taken for: `films` (skip, watch) or `shop` (view, click, cart, buy)."""
     max_cases: PositiveInt | None = None
     """Most users, one page each; None: 240."""
 

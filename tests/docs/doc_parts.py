@@ -1,6 +1,6 @@
 """The parts of the documentation that are written from the code. To write them again:
 
-python tests/docs/doc_parts.py            settings, and tables of docs/simulate.md and docs/sweep.md
+python tests/docs/doc_parts.py            settings, options and tables of docs/*.md
 python tests/docs/doc_parts.py --excerpt  the README's excerpt too (runs `recloop simulate`: about a minute)
 """
 
@@ -41,19 +41,22 @@ def commands() -> dict[str, Any]:
         inner = getattr(command, "commands", None)
         if inner is None:
             return {" ".join(path): command}
-        return {name: leaf for key, each in inner.items() for name, leaf in leaves(each, (*path, key)).items()}
+        found = {" ".join(path): command} if path and command.invoke_without_command else {}
+        return found | {name: leaf for key, each in inner.items() for name, leaf in leaves(each, (*path, key)).items()}
 
     return leaves(get_command(app))
 
 
-def settings() -> str:
-    """One row per field of `SimulateConfig`: name, flag, default, and its docstring (or the flag's help where it has none)."""
+def settings(command: str = "simulate") -> str:
+    """One row per setting of a command: name, flag, default, and its docstring (or the flag's help where it has none)."""
+    from recloop.prompt_opt.asked import OptimizeConfig
     from recloop.simulations import SimulateConfig
 
-    flags = {option.name: option for option in commands()["simulate"].params}
-    said, defaults = docstrings(SimulateConfig), SimulateConfig()
+    config: Any = {"simulate": SimulateConfig, "optimize": OptimizeConfig}[command]
+    flags = {option.name: option for option in commands()[command].params}
+    said, defaults = docstrings(config), config()
     lines = ["| setting | flag | default | what it does |", "| --- | --- | --- | --- |"]
-    for name, field in SimulateConfig.model_fields.items():
+    for name, field in config.model_fields.items():
         option = flags[name]
         value = option.metavar or "|".join(get_args(field.annotation))
         flag = ", ".join(f"`{text}`" for text in [f"{option.opts[0]} {value}".strip(), *option.secondary_opts])
@@ -71,6 +74,47 @@ def _default(value: Any) -> str:
     return f"`{','.join(map(str, value)) if isinstance(value, tuple) else value}`"
 
 
+def options(configs: dict[str, type]) -> str:
+    """One row per field that some configurations themselves declare, by the name of what they configure."""
+    lines = ["| | option | default | what it does |", "| --- | --- | --- | --- |"]
+    for owner, config in configs.items():
+        said, first = docstrings(config), f"`{owner}`"
+        fields: dict[str, Any] = config.model_fields  # type: ignore[attr-defined]
+        for name in (name for name in fields if name in config.__annotations__):
+            cells = [
+                first,
+                f"`{name}`",
+                _default(fields[name].get_default(call_default_factory=True)),
+                said.get(name, ""),
+            ]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            first = ""
+    return "\n".join(lines) + "\n"
+
+
+def task_options() -> str:
+    """The options of every task that is found by name."""
+    from importlib import import_module
+
+    from recloop.prompt_opt.tasks.building import ListOptions
+    from recloop.prompt_opt.tasks.open import TASKS
+
+    found = {name: (f"recloop.prompt_opt.tasks{module}", kind) for name, (module, _, kind) in TASKS.items()}
+    own = {name: getattr(import_module(module), kind) for name, (module, kind) in found.items()}
+    return options({"session`, `news`, `rerank": ListOptions, **own})
+
+
+def optimizer_options() -> str:
+    """The options of every optimizer of ours, and those that the others share."""
+    from recloop.prompt_opt.optimizers.po4isr import PO4ISRConfig
+    from recloop.prompt_opt.optimizers.racing import RacingConfig
+    from recloop.prompt_opt.optimizers.recprompt import RecPromptConfig
+    from recloop.prompt_opt.programs.rivals import RivalConfig
+
+    ours = {"racing": RacingConfig, "recprompt": RecPromptConfig, "po4isr": PO4ISRConfig}
+    return options({**ours, "mipro`, `gepa": RivalConfig})
+
+
 def docstrings(model: type) -> dict[str, str]:
     """Field -> the string that stands under it in the class."""
     (body,) = ast.parse(inspect.getsource(model)).body
@@ -84,8 +128,9 @@ def docstrings(model: type) -> dict[str, str]:
 
 def tables(kind: str = "simulate") -> str:
     """The tables of one kind of run with their columns, from their specs."""
+    import recloop.prompt_opt.tables
     import recloop.simulations
-    import recloop.simulations.sweep  # noqa: F401  (both register theirs)
+    import recloop.simulations.sweep  # noqa: F401  (all register theirs)
     from recloop.runs import describe_tables
 
     return re.sub(r"^### ", "#### ", describe_tables(kind), flags=re.M).strip() + "\n"
@@ -135,6 +180,10 @@ def main() -> None:
         ("docs/simulate.md", "settings"): settings,
         ("docs/simulate.md", "tables"): tables,
         ("docs/sweep.md", "tables"): lambda: tables("sweep"),
+        ("docs/optimize.md", "settings"): lambda: settings("optimize"),
+        ("docs/optimize.md", "task options"): task_options,
+        ("docs/optimize.md", "optimizer options"): optimizer_options,
+        ("docs/optimize.md", "tables"): lambda: tables("optimize"),
     }
     if "--excerpt" in sys.argv[1:]:
         parts["README.md", "excerpt"] = _excerpt_of_a_run

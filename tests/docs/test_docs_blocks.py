@@ -106,6 +106,8 @@ def parse(line: str) -> None:
 
     words, command = shlex.split(line)[1:], get_command(app)
     while words and (inner := getattr(command, "commands", None)) is not None:
+        if command.name == "optimize" and words[0] not in inner:
+            break  # a command by itself, which has commands below it
         word = words.pop(0)
         if word == "COMMAND":
             return
@@ -113,7 +115,7 @@ def parse(line: str) -> None:
             assert any(word in option.opts for option in command.params), f"no flag {word}"
         else:
             command = inner[word]
-    if not hasattr(command, "commands"):
+    if words or not hasattr(command, "commands"):
         given: Any = command.make_context("recloop", words)
         given.close()
 
@@ -127,7 +129,13 @@ def test_every_command_on_a_page_is_one_that_recloop_reads(page: str, line: str)
 
 
 def test_a_command_that_there_is_none_of_is_noticed() -> None:
-    for line in ("recloop simulat", "recloop simulate --user 3", "recloop resume", "recloop runs compare a"):
+    for line in (
+        "recloop simulat",
+        "recloop simulate --user 3",
+        "recloop optimize --modle x",
+        "recloop resume",
+        "recloop runs compare a",
+    ):
         with pytest.raises(Exception, match=r"."):
             parse(line)
 

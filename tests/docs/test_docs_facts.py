@@ -34,19 +34,29 @@ def says(page: str, *sentences: str) -> None:
 
 def test_the_settings_table_is_that_of_the_model() -> None:
     assert section("docs/simulate.md", "settings") == doc_parts.settings(), STALE
+    assert section("docs/optimize.md", "settings") == doc_parts.settings("optimize"), STALE
 
 
 def test_every_setting_is_explained() -> None:
+    from recloop.prompt_opt.asked import OptimizeConfig
     from recloop.simulations import SimulateConfig
 
-    explained = rows(section("docs/simulate.md", "settings"))
-    assert [row[0].strip("`") for row in explained] == list(SimulateConfig.model_fields)
-    assert all(len(row[3]) > 10 for row in explained)
+    for page, config in (("docs/simulate.md", SimulateConfig), ("docs/optimize.md", OptimizeConfig)):
+        explained = rows(section(page, "settings"))
+        assert [row[0].strip("`") for row in explained] == list(config.model_fields)
+        assert all(len(row[3]) > 10 for row in explained)
+
+
+def test_options_of_tasks_and_optimizers_are_all_told_and_explained() -> None:
+    for name, write in (("task options", doc_parts.task_options), ("optimizer options", doc_parts.optimizer_options)):
+        assert section("docs/optimize.md", name) == write(), STALE
+        assert all(len(row[3]) > 10 for row in rows(section("docs/optimize.md", name)))
 
 
 def test_the_tables_are_those_that_are_registered() -> None:
     assert section("docs/simulate.md", "tables") == doc_parts.tables(), STALE
     assert section("docs/sweep.md", "tables") == doc_parts.tables("sweep"), STALE
+    assert section("docs/optimize.md", "tables") == doc_parts.tables("optimize"), STALE
 
 
 def test_the_sweeps_numbers_are_all_listed() -> None:
