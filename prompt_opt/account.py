@@ -32,6 +32,8 @@ class Account:
         """Share of money and time left at the last recorded step; None without such limits."""
         self.told = 1.0
         """What `remaining` says: the share left at the last recorded step, under the budget of that time."""
+        self.attempts_per_call = 1.0
+        """What a call takes of the budget: a busy endpoint turns many away, and each attempt counts. By the recorded calls."""
         if self.total_calls is not None and self.total_calls <= (need := self._test_calls()):
             raise OptimizeError(
                 f"a budget of {self.total_calls} calls leaves nothing for the search: the sealed test of "
@@ -65,7 +67,11 @@ class Account:
 
     def room(self) -> tuple[int | None, int | None]:
         """Calls and tokens that the search may still take; None where there is no such limit."""
-        calls = None if self.total_calls is None else max(0, self.total_calls - self._test_calls() - self.calls)
+        calls = (
+            None
+            if self.total_calls is None
+            else max(0, self.total_calls - self._test_calls() - math.ceil(self.calls * self.attempts_per_call))
+        )
         tokens = None if self.total_tokens is None else max(0, self.total_tokens - self._test_tokens() - self.tokens)
         return calls, tokens
 
@@ -79,7 +85,7 @@ class Account:
 
     def _test_calls(self) -> int:
         seed = self.seed_calls / self.seed_cases if self.seed_cases else self.calls_per_case
-        return math.ceil(self.test_cases * (seed + self.calls_per_case) / 2 * TRIES)
+        return math.ceil(self.test_cases * (seed + self.calls_per_case) / 2 * TRIES * self.attempts_per_call)
 
     def _test_tokens(self) -> int:
         seed = self.seed_tokens / self.seed_cases if self.seed_cases else self.tokens_per_case
@@ -89,7 +95,7 @@ class Account:
         """Why a step of so many evaluations and questions may not begin; empty where it may."""
         if self.total_calls is not None:
             need = math.ceil(cases * self.calls_per_case) + questions
-            if self.calls + need > self.total_calls - self._test_calls():
+            if (self.calls + need) * self.attempts_per_call > self.total_calls - self._test_calls():
                 return f"budget of calls {self.total_calls} is spent but for the sealed test"
         if self.total_tokens is not None:
             need = math.ceil(cases * self.tokens_per_case)
@@ -108,7 +114,7 @@ class Account:
         """Share of the search's budget that is left now, 0 to 1, by the scarcest limit; 1 without a budget."""
         shares = [1.0 if self.left is None else self.left]
         if self.total_calls is not None:
-            shares.append(1 - self.calls / max(1, self.total_calls - self._test_calls()))
+            shares.append(1 - self.calls * self.attempts_per_call / max(1, self.total_calls - self._test_calls()))
         if self.total_tokens is not None:
             shares.append(1 - self.tokens / max(1, self.total_tokens - self._test_tokens()))
         return round(min(1.0, max(0.0, min(shares))), 6)

@@ -56,6 +56,7 @@ class Conductor:
         self.journal = Journal(run)
         self.followed: Mapping[int, Mapping[str, Any]] = {} if follows is None else Journal(follows).heads()
         """Steps of the run that is replayed: where its budget stopped it and what it had left is taken from there."""
+        self._count_attempts()
         self.n = 0
         self.current: Step | None = None
         self.choice: Choice | None = None
@@ -345,6 +346,7 @@ class Conductor:
         if (then := self.followed.get(self.n)) is not None:
             head |= {name: then[name] for name in ("left", "remaining") if name in then}
         elif self.account.budget is not None:
+            self._count_attempts()
             if (left := self.account.measure()) is not None:
                 head["left"] = self.account.left = left
             head["remaining"] = self.account.share()
@@ -356,6 +358,10 @@ class Conductor:
         )
         self._aside = []
         self.n += 1
+
+    def _count_attempts(self) -> None:
+        made = self.run.calls.totals()
+        self.account.attempts_per_call = max(1.0, made.attempts / max(1, made.calls))
 
     def _end(self, choice: Choice) -> None:
         if choice.candidate.id in self.barred:

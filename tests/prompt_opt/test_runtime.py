@@ -82,6 +82,16 @@ async def test_a_budget_of_calls_is_kept_and_the_sealed_test_is_still_paid(tmp_p
     assert "budget of calls" in choice.data["why"]
 
 
+async def test_the_sealed_test_is_paid_for_where_every_other_attempt_is_turned_away(tmp_path: Path) -> None:
+    """Attempts count, not answers: a busy endpoint makes the search shorter, not the test unpaid."""
+    budget, provider = Budget(calls=220), WordProvider(fails=lambda n: n % 2)
+    model = door(provider, budget, attempts=4)
+    found = await optimize(WordTask(), Climber(), model=model, out=tmp_path / "run", budget=budget, sizes=SIZES)
+    assert found.status == "finished", found.reason
+    assert found.verdict is not None
+    assert provider.calls == budget.spent.calls <= 220
+
+
 async def test_a_budget_that_cannot_pay_the_sealed_test_is_refused_before_any_call(tmp_path: Path) -> None:
     provider = WordProvider()
     with pytest.raises(OptimizeError, match="leaves nothing for the search"):
