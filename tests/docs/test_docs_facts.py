@@ -276,6 +276,33 @@ def test_every_baseline_is_listed() -> None:
     )
 
 
+def test_a_search_is_described_as_it_is() -> None:
+    from recloop.cli import output
+    from recloop.prompt_opt.account import TRIES
+    from recloop.prompt_opt.optimizers import OPTIMIZERS
+    from recloop.prompt_opt.selectors import SELECTORS
+    from recloop.prompt_opt.tasks.metrics import NAMES
+    from recloop.prompt_opt.tasks.open import TASKS
+    from recloop.prompt_opt.verdict import LEVEL, POWER, TOO_MANY
+
+    page = "docs/optimize.md"
+    tables = {heading: rows(section_of(page, heading)) for heading in ("Tasks", "Optimizers", "The verdict")}
+    assert {name for row in tables["Tasks"] for name in code(row[0])} >= {*TASKS, "dspy:module:program"}
+    assert {name for row in tables["Optimizers"] for name in code(row[0])} >= {"racing", "recprompt", "po4isr"}
+    assert {name for row in tables["Optimizers"][:4] for name in code(row[0])} <= set(OPTIMIZERS)
+    assert {*code(re.findall(r"`--metric` is one of (.*?) \(RecPrompt", prose(page))[0])} == set(NAMES)
+    assert {*code(re.findall(r"who finds the best of several prompts: ([^.]*)\.", prose(page))[0])} == set(SELECTORS)
+    told = (ROOT / "prompt_opt" / "verdict.py").read_text(encoding="utf-8")
+    assert all(f'"{row[0]}"' in told for row in tables["The verdict"])
+    says(page, f"p ≤ {LEVEL}", f"more than {TOO_MANY:.0%}".replace("%", " %"), "four of five searches", "a tenth more")
+    assert (POWER, TRIES) == (0.8, 1.1)
+    codes = [row[0] for row in rows(section_of(page, "Budget, resume, replay"))]
+    assert (
+        ", ".join(codes)
+        == f"0, {output.FAILED}, {output.BAD_INPUT}, {output.PAUSED}, {output.INTERRUPTED}, {output.TERMINATED}"
+    )
+
+
 def test_a_runs_format_is_described_as_it_is() -> None:
     from recloop.runs.log import APPLICATION_ID, SCHEMA, VERSION
     from recloop.runs.manifest import FORMAT, Manifest
