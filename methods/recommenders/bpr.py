@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 
+from ...evaluators.ranking import ItemId, UserId
 from .base import RecommenderConfig
 from .early_stop import held_out_gain, hold_out
+from .errors import RecommenderError
 from .factors import FactorRecommender
 from .past import Past
+
+if TYPE_CHECKING:
+    from ...data import Dataset
 
 REDRAWS = 8
 """Times that a negative which turns out to be liked is drawn again, before its pair is left out of the batch."""
@@ -42,6 +50,13 @@ class BPR(FactorRecommender[BPRConfig]):
     config_type = BPRConfig
     seeded = True
     epochs_run: int
+    _compared: Sequence[tuple[UserId, ItemId, ItemId]] = ()
+
+    def fit(self, data: Dataset, compared: Sequence[tuple[UserId, ItemId, ItemId]] = ()) -> Self:
+        """Learn from `data`, and from pairs that were compared outright: (user, the item preferred, the other), each a
+        pair of its own in every epoch beside those whose negative is drawn."""
+        self._compared = compared
+        return super().fit(data)
 
     def _train(self, past: Past) -> None:
         config, rng = self.config, np.random.default_rng(self.seed)
@@ -52,15 +67,21 @@ class BPR(FactorRecommender[BPRConfig]):
             pairs, check = hold_out(pairs, users, rng)
         # Every liked pair counts as liked, held out or not: a negative is never something the user chose.
         liked = np.sort(np.ravel_multi_index(past.liked.nonzero(), (users, items)))
+        compared = self._pairs_compared(past)
         user = np.hstack([rng.normal(0, 0.1, (users, config.dims)), np.ones((users, 1))])
         item = np.hstack([rng.normal(0, 0.1, (items, config.dims)), np.zeros((items, 1))])
         speed = np.full_like(user, 1e-8), np.full_like(item, 1e-8)
         best, waited = (-np.inf, 0, user, item), 0
         for epoch in range(1, config.epochs + 1):
-            order = rng.permutation(pairs.shape[1])
+            order = rng.permutation(pairs.shape[1] + compared.shape[1])
             for start in range(0, len(order), config.batch):
-                u, i = pairs[:, order[start : start + config.batch]]
-                self._step(u, i, *negatives(u, items, liked, rng), user, item, speed)
+                batch = order[start : start + config.batch]
+                u, i = pairs[:, batch[batch < pairs.shape[1]]]
+                j, drawn = negatives(u, items, liked, rng)
+                told = compared[:, batch[batch >= pairs.shape[1]] - pairs.shape[1]]
+                u, i, j = np.hstack([np.stack([u, i, j]), told])
+                drawn = np.append(drawn, np.ones(told.shape[1], dtype=bool))
+                self._step(u, i, j, drawn, user, item, speed)
             if config.patience is None:
                 continue
             quality = held_out_gain(check, lambda rows: user[rows] @ item.T, past.liked)
@@ -74,6 +95,15 @@ class BPR(FactorRecommender[BPRConfig]):
             self.epochs_run, self.user_factors, self.item_factors = config.epochs, user, item
         else:
             _, self.epochs_run, self.user_factors, self.item_factors = best
+
+    def _pairs_compared(self, past: Past) -> NDArray[np.int64]:
+        """Rows of users and columns of both items: int64 (3, pairs). Raises `RecommenderError` for a stranger."""
+        users = past.rows([user for user, _, _ in self._compared])
+        if (users < 0).any():
+            stranger = self._compared[int(np.argmin(users))][0]
+            raise RecommenderError(f"user {stranger!r} compared items and has no interactions in the data")
+        better, worse = (past.columns([each[place] for each in self._compared]) for place in (1, 2))
+        return np.stack([users, better, worse]).astype(np.int64)
 
     def _step(self, u, i, j, drawn, user, item, speed) -> None:
         """One ascent step, in place, over pairs where user u likes i and not j; `drawn` False leaves a pair out."""

@@ -50,6 +50,8 @@ PER_USER = {
     "genres": PerUser("Different genres shown to a user", "", -1),
     "miscalibration": PerUser("Genres shown against genres of the user's training rows, Jensen–Shannon", "bits", 1),
 }
+DIFFERENCE: dict[Unit, Unit] = {"share": "pp"}
+"""The unit of a difference, where it has another one."""
 POPULATION: dict[str, tuple[str, Unit]] = {
     "gini": ("Gini coefficient of exposure over the catalogue", ""),
     "coverage": ("Share of the catalogue shown to anybody", "share"),
@@ -307,15 +309,16 @@ def _user_rows(rounds: Rounds, name: str, claims: Mapping[tuple[str, str], Claim
     seeds = by_seed(rounds.change("retrained", name))
     up = f"up in {sum(x > 0 for x in seeds)} of {len(seeds)} seeds"
     change = claims[name, FIRST]
+    moves = DIFFERENCE.get(unit, unit)
     rows = [
         users_row(f"{name}_first", f"{label}, round 1", rounds.users("retrained", name, 0), unit),
         users_row(f"{name}_last", f"{label}, round {last + 1}", rounds.users("retrained", name, last), unit, *beside),
-        difference_row(f"{name}_change", f"{label}: change", change.found, unit, *moved, note=up, p=change.p),
+        difference_row(f"{name}_change", f"{label}: change", change.found, moves, *moved, note=up, p=change.p),
     ]
     for arm in rounds.controls:
         beyond, words = claims[name, arm], f"{label}: change beyond {arm}"
         nought = Baseline(0.0, "no difference")
-        rows.append(difference_row(f"{name}_beyond_{arm}", words, beyond.found, unit, nought, p=beyond.p))
+        rows.append(difference_row(f"{name}_beyond_{arm}", words, beyond.found, moves, nought, p=beyond.p))
     return rows
 
 
@@ -329,7 +332,7 @@ def _catalogue_rows(rounds: Rounds, name: str) -> list[Row]:
     return [
         seeds_row(f"{name}_first", f"{label}, round 1", first, unit),
         seeds_row(f"{name}_last", f"{label}, round {rounds.last + 1}", last, unit, *beside),
-        seeds_row(f"{name}_change", f"{label}: change", change, unit, *moved),
+        seeds_row(f"{name}_change", f"{label}: change", change, DIFFERENCE.get(unit, unit), *moved),
     ]
 
 
