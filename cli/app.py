@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperOption
 
 from .. import __version__
-from . import data, doctor, models, optimize, personas, prompts, replay, report, resume, runs, simulate, sweep
+from . import data, doctor, models, optimize, personas, prompts, replay, report, resume, runs, simulate, study, sweep
 from .output import BAD_INPUT, FAILED, INTERRUPTED, current_folder, is_ours
 from .output import report as report_error
 
@@ -66,6 +66,7 @@ REHEARSE, LOOK, SET_UP = "Rehearse", "Look at what came of it", "What there is o
 app.command("simulate", rich_help_panel=REHEARSE, epilog=simulate.EPILOG)(simulate.command)
 app.add_typer(optimize.app, name="optimize", rich_help_panel=REHEARSE)
 app.command("sweep", rich_help_panel=REHEARSE, epilog=sweep.EPILOG)(sweep.command)
+app.add_typer(study.app, name="study", rich_help_panel=REHEARSE)
 app.command("resume", rich_help_panel=REHEARSE)(resume.command)
 app.command("replay", rich_help_panel=REHEARSE)(replay.command)
 app.command("report", rich_help_panel=LOOK)(report.command)

@@ -16,6 +16,7 @@ def register_kinds() -> None:
     """Make every run kind and its tables known to `runs`."""
     from .. import simulations  # noqa: F401
     from ..prompt_opt import tables  # noqa: F401
+    from ..simulations.studies import carry  # noqa: F401
 
 
 def kind_of(run: Run) -> RunKind:
@@ -42,6 +43,11 @@ def show_summary(run: Run) -> None:
 
         sweep.print_sweep(sweep.summarise(run), console)
         return
+    if run.kind == "study":
+        from .study import show_study
+
+        show_study(run)
+        return
     if run.kind == "optimize":
         from ..prompt_opt.printed import print_summary as print_search
         from ..prompt_opt.summary import summarise as sum_up
@@ -58,6 +64,10 @@ def labels_of(run: Run) -> dict[str, str]:
         from ..prompt_opt.summary import LABELS
 
         return dict(LABELS)
+    if run.kind == "study":
+        from ..simulations.studies.carry import result_of
+
+        return {key: row["label"] for key, row in ((result_of(run) or {}).get("rows") or {}).items()}
     if run.kind != "simulate":
         return {}
     from ..simulations import summarise

@@ -39,6 +39,11 @@ def command(
 
             report_search(opened, show, as_json)
             return
+        if opened.kind == "study":
+            from .study import report_study
+
+            report_study(opened, show, as_json)
+            return
         page, picture = write_report(opened), write_picture(opened)
     if as_json:
         print_json({"run": run, "report": page, "picture": picture})

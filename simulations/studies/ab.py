@@ -201,15 +201,15 @@ class Tests:
         if not found.spread:
             return "no difference: equal for every user" if not found.value else "the same difference for every user"
         said = (
-            "a difference that stands the correction"
+            "a difference"
             if self.holds(arm, measure)
-            else "a difference by itself, not after the correction"
+            else "a difference alone, none among so many"
             if found.p < LEVEL
             else "no difference found"
         )
         return (
-            f"{said}; d = {found.d or 0.0:+.2f}, p = {found.p:.2g}, after Holm {self.adjusted[arm, measure]:.2g}; "
-            f"so many users find {_gap(found.least, measure)} with {100 * self.power:.0f} % power"
+            f"{said}; d {found.d or 0.0:+.2f}, p {found.p:.2g}, Holm {self.adjusted[arm, measure]:.2g}, "
+            f"least that is found {_gap(found.least, measure).lstrip('+')}"
         )
 
     def plots(self) -> list[Plot]:
@@ -259,7 +259,8 @@ def _notes(config: ABConfig, workshop: Workshop, tests: Tests, names: Mapping[st
     notes = [
         f"the same users and the same chance in every arm; {config.seeds} seeds, a user drawn under several is one case",
         "intervals: paired bootstrap over users, 95 %; p: sign-flip test; Holm over "
-        f"{len(tests.arms)} arms x {len(MEASURES)} measures",
+        f"{len(tests.arms)} arms x {len(MEASURES)} measures; least that is found: by so many users, with "
+        f"{100 * config.power:g} % power, at the 5 % level before Holm",
         f"{tests.again.label}: the control under other chance; "
         + ("nothing found, as it must be" if tests.quiet else "a difference was found where there is none")
         + " (of such checks one in twenty finds something)",

@@ -10,7 +10,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...llm import Budget
-from ...runs import Column, DiskFull, Event, Manifest, Run, RunKind, TableSpec, is_run, register_kind, register_table
+from ...runs import (
+    Column,
+    DiskFull,
+    Event,
+    Manifest,
+    Run,
+    RunKind,
+    TableSpec,
+    check_vacant,
+    is_run,
+    redact,
+    register_kind,
+    register_table,
+)
 from ...runs.progress import Progress, Silent
 from ..shared import Shared
 from .study import Result, Study, StudyConfig, StudyError
@@ -63,13 +76,18 @@ async def study(
     progress: Progress | None = None,
     api_key: str | None = None,
 ) -> Path:
-    """Carry the study out into `out`, or go on with the one that is there. Returns the folder."""
+    """Carry the study out into `out`, or go on with the one that is there. Returns the folder.
+
+    Raises `StudyError` for settings that are wrong, and where `out` holds another study or other settings.
+    """
     question = open_study(name)
     config = config_of(question, values)
     config.settings()  # what is wrong with the rehearsals shows now
-    if is_run(out):
-        return await resume(out, progress=progress, api_key=api_key)
     asked = {"study": name, "config": config.model_dump(mode="json")}
+    if is_run(out):
+        _same(out, asked)
+        return await resume(out, progress=progress, api_key=api_key, budget=config.budget or None)
+    check_vacant(out)
     with Run.create(out, kind=KIND, name=config.name, config=asked, seed=config.seed) as run:
         await _carry(run, question, config, progress or Silent(), api_key)
     return out
@@ -81,9 +99,17 @@ async def resume(
     progress: Progress | None = None,
     api_key: str | None = None,
     budget: str | None = None,
-    **ignored: Any,
+    **others: Any,
 ) -> Path:
-    """Go on with a paused or killed study; what is done is not done again. A finished one is returned as it is."""
+    """Go on with a paused or killed study; what is done is not done again. A finished one is returned as it is.
+
+    Raises `StudyError` for what only a rehearsal can be told when it goes on (`others` that are not None).
+    """
+    if told := [key for key, value in others.items() if value is not None]:
+        raise StudyError(
+            f"a study takes no {' or '.join(told)} when it goes on"
+            f"\n  go on with the rehearsal that is paused, then with the study: recloop resume {path}/runs/NAME"
+        )
     if Manifest.read(path).status == "finished":
         return path
     with Run.open(path, write=True) as run:
@@ -96,6 +122,24 @@ async def resume(
         run.calls.retry_failures = True
         await _carry(run, question, config, progress or Silent(), api_key)
     return path
+
+
+def _same(path: Path, asked: Mapping[str, Any]) -> None:
+    """Raises `StudyError` where the folder holds another study than the one asked for."""
+    manifest = Manifest.read(path)
+    other = f"give another folder with --out, or go on with it as it is: recloop resume {path}"
+    if manifest.kind != KIND:
+        raise StudyError(f"{path} holds a run of kind {manifest.kind!r}, no study\n  {other}")
+    there = manifest.config
+    if there["study"] != asked["study"]:
+        raise StudyError(f"{path} holds the study {there['study']}, not {asked['study']}\n  {other}")
+    before, now = there["config"], redact(dict(asked["config"]))
+    for key in {**before, **now}:
+        if key not in ("budget", "name") and before.get(key) != now.get(key):
+            raise StudyError(
+                f"{path} holds this study with other settings: {key} was {before.get(key)!r}, now {now.get(key)!r}"
+                f"\n  {other}"
+            )
 
 
 async def _carry(run: Run, question: Study, config: StudyConfig, progress: Progress, api_key: str | None) -> None:

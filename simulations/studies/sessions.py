@@ -47,7 +47,8 @@ class ReturnModel(BaseModel):
     def probability(self, satisfaction: Floats, watched: Floats) -> Floats:
         """(users,); NaN where either is unknown."""
         middle = np.log(self.rate / (1.0 - self.rate))
-        return sigmoid(middle + self.satisfaction * (satisfaction - START) + self.watched * (watched - 0.4))
+        odds = middle + self.satisfaction * (satisfaction - START) + self.watched * (watched - 0.4)
+        return np.asarray(sigmoid(odds), dtype=float)
 
 
 def sessions(facts: Facts, model: ReturnModel, luck: int) -> dict[str, Floats]:
@@ -107,7 +108,8 @@ class Arm:
             value = value - there[[at.get(key, -1) for key in self.sessions]]
         who = np.unique([user for _, user in self.sessions], return_inverse=True)[1]
         is_known = ~np.isnan(value)
-        return divided(np.bincount(who, np.where(is_known, value, 0.0)), np.bincount(who, is_known.astype(float)))
+        sums = (np.asarray(np.bincount(who, each), float) for each in (np.where(is_known, value, 0.0), is_known))
+        return divided(*sums)
 
     def rows(self) -> list[dict[str, Any]]:
         """The sessions as rows for people: arm, seed, user and each measure."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
 from ...llm import Budget, BudgetError
 from ..config import SimulateConfig, SimulateError, checked
-from ..outcome.numbers import Row
+from ..outcome.numbers import Baseline, Row
 
 if TYPE_CHECKING:
     from .workshop import Workshop
@@ -100,6 +100,25 @@ class Result:
     notes: Sequence[str] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     """Anything else worth keeping, as JSON (matrices, edges)."""
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> Result:
+        """From `json`'s plain values; the per-case rows stay in their tables."""
+        rows = [
+            Row(**{**row, "baselines": tuple(Baseline(**each) for each in row["baselines"])})
+            for row in kept["rows"].values()
+        ]
+        plots = [
+            Plot(
+                **{
+                    **plot,
+                    "series": [Series(**each) for each in plot["series"]],
+                    "reference": None if plot["reference"] is None else tuple(plot["reference"]),
+                }
+            )
+            for plot in kept["plots"]
+        ]
+        return cls(kept["verdict"], rows, {}, plots, kept["notes"], kept["data"])
 
     def json(self) -> dict[str, Any]:
         """As plain values, without the per-case rows, which have tables of their own."""

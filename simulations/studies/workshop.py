@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -40,18 +41,22 @@ class Workshop:
 
     async def rehearse(self, name: str, config: SimulateConfig) -> Path:
         """Carry a rehearsal out, or go on with it, or take it as it is when it is done. Raises `Halted`."""
+        await asyncio.sleep(0)  # scripted users wait for nothing: here a cancelled study stops
         path = self.path(name)
         config = config.model_copy(update={"name": name, "budget": ""})
+        if is_run(path) and Manifest.read(path).status == "finished":
+            return path
+        told = _Told(self.progress, name, whole=config.scripted)
         if is_run(path):
-            if Manifest.read(path).status != "finished":
-                await resume(path, progress=self.progress, api_key=self.api_key, shared=self.shared)
+            await resume(path, progress=told, api_key=self.api_key, shared=self.shared)
         else:
             if path.exists():  # killed before it was a run: nothing is in it
                 shutil.rmtree(path)
-            await simulate(config, out=path, progress=self.progress, api_key=self.api_key, shared=self.shared)
+            await simulate(config, out=path, progress=told, api_key=self.api_key, shared=self.shared)
         manifest = Manifest.read(path)
         if manifest.status != "finished":
             raise Halted(manifest.reason or manifest.status)
+        told.end()
         return path
 
     @contextmanager
@@ -91,3 +96,29 @@ class Workshop:
     @property
     def budget(self) -> Budget | None:
         return self.shared.budget
+
+
+class _Told:
+    """A rehearsal's progress within the study's: one stage under the rehearsal's name, its pages or, `whole`, one step."""
+
+    def __init__(self, progress: Progress, name: str, whole: bool) -> None:
+        self.progress, self.name, self.whole, self.browsing = progress, name, whole, False
+        if whole:
+            progress.stage(name, 1)
+
+    def stage(self, name: str, total: int) -> None:
+        self.browsing = name == "browsing" and not self.whole
+        if self.browsing:
+            self.progress.stage(self.name, total)
+
+    def advance(self, steps: int = 1) -> None:
+        if self.browsing:
+            self.progress.advance(steps)
+
+    def note(self, text: str) -> None:
+        if not text.startswith("preparing "):
+            self.progress.note(text)
+
+    def end(self) -> None:
+        if self.whole:
+            self.progress.advance(1)
