@@ -11,7 +11,22 @@ import typer
 from typer.core import TyperOption
 
 from .. import __version__
-from . import data, doctor, models, optimize, personas, prompts, replay, report, resume, runs, simulate, study, sweep
+from . import (
+    data,
+    doctor,
+    interview,
+    models,
+    optimize,
+    personas,
+    prompts,
+    replay,
+    report,
+    resume,
+    runs,
+    simulate,
+    study,
+    sweep,
+)
 from .output import BAD_INPUT, FAILED, INTERRUPTED, current_folder, is_ours
 from .output import report as report_error
 
@@ -70,6 +85,7 @@ app.add_typer(study.app, name="study", rich_help_panel=REHEARSE)
 app.command("resume", rich_help_panel=REHEARSE)(resume.command)
 app.command("replay", rich_help_panel=REHEARSE)(replay.command)
 app.command("report", rich_help_panel=LOOK)(report.command)
+app.command("interview", rich_help_panel=LOOK, epilog=interview.EPILOG)(interview.command)
 app.add_typer(runs.app, name="runs", rich_help_panel=LOOK)
 app.add_typer(prompts.app, name="prompts", rich_help_panel=LOOK)
 app.add_typer(personas.app, name="personas", rich_help_panel=LOOK)
