@@ -12,6 +12,7 @@ from typer.core import TyperOption
 
 from .. import __version__
 from . import (
+    augment,
     data,
     doctor,
     interview,
@@ -82,6 +83,7 @@ app.command("simulate", rich_help_panel=REHEARSE, epilog=simulate.EPILOG)(simula
 app.add_typer(optimize.app, name="optimize", rich_help_panel=REHEARSE)
 app.command("sweep", rich_help_panel=REHEARSE, epilog=sweep.EPILOG)(sweep.command)
 app.add_typer(study.app, name="study", rich_help_panel=REHEARSE)
+app.command("augment", rich_help_panel=REHEARSE, epilog=augment.EPILOG)(augment.command)
 app.command("resume", rich_help_panel=REHEARSE)(resume.command)
 app.command("replay", rich_help_panel=REHEARSE)(replay.command)
 app.command("report", rich_help_panel=LOOK)(report.command)

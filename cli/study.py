@@ -30,7 +30,7 @@ What each study asks and how: docs/studies.md"""
 REHEARSED, ASKED, CARRIED = "What is rehearsed", "What the study asks", "How it is carried out"
 
 
-def _flag(*names: str, panel: str, text: str, metavar: str) -> Any:
+def flag(*names: str, panel: str, text: str, metavar: str) -> Any:
     return typer.Option(*names, metavar=metavar, rich_help_panel=panel, show_default=False, help=text)
 
 
@@ -91,39 +91,39 @@ def list_(
 def _command(study: str) -> Callable[..., None]:
     def command(
         data: Annotated[
-            str | None, _flag(metavar="NAME|PATH", panel=REHEARSED, text="Data set (default: movietweetings).")
+            str | None, flag(metavar="NAME|PATH", panel=REHEARSED, text="Data set (default: movietweetings).")
         ] = None,
         columns: Annotated[
             str | None,
-            _flag(metavar="ROLE=NAME,...", panel=REHEARSED, text="Which column is what: user=uid,item=movie."),
+            flag(metavar="ROLE=NAME,...", panel=REHEARSED, text="Which column is what: user=uid,item=movie."),
         ] = None,
         users: Annotated[
             int | None,
-            _flag(metavar="N", panel=REHEARSED, text="Simulated users (default: the study's own, else 100)."),
+            flag(metavar="N", panel=REHEARSED, text="Simulated users (default: the study's own, else 100)."),
         ] = None,
         pages: Annotated[
-            int | None, _flag(metavar="N", panel=REHEARSED, text="Pages before everybody leaves (default: 3).")
+            int | None, flag(metavar="N", panel=REHEARSED, text="Pages before everybody leaves (default: 3).")
         ] = None,
         page_size: Annotated[
-            int | None, _flag(metavar="N", panel=REHEARSED, text="Items on a page (default: 4).")
+            int | None, flag(metavar="N", panel=REHEARSED, text="Items on a page (default: 4).")
         ] = None,
         recommender: Annotated[
             str | None,
-            _flag(
+            flag(
                 metavar="SPEC",
                 panel=REHEARSED,
                 text="As in recloop simulate; several, as a,b,c, where the study compares them.",
             ),
         ] = None,
         model: Annotated[
-            str | None, _flag(metavar="NAME", panel=REHEARSED, text="Who plays the users (default: scripted).")
+            str | None, flag(metavar="NAME", panel=REHEARSED, text="Who plays the users (default: scripted).")
         ] = None,
         base_url: Annotated[
-            str | None, _flag(metavar="URL", panel=REHEARSED, text="Endpoint of an openai/... model.")
+            str | None, flag(metavar="URL", panel=REHEARSED, text="Endpoint of an openai/... model.")
         ] = None,
         settings: Annotated[
             list[str] | None,
-            _flag(
+            flag(
                 "--set",
                 metavar="KEY=VALUE",
                 panel=REHEARSED,
@@ -132,7 +132,7 @@ def _command(study: str) -> Callable[..., None]:
         ] = None,
         options: Annotated[
             list[str] | None,
-            _flag(
+            flag(
                 "--option",
                 metavar="KEY=VALUE",
                 panel=ASKED,
@@ -140,19 +140,19 @@ def _command(study: str) -> Callable[..., None]:
             ),
         ] = None,
         seed: Annotated[
-            int | None, _flag(metavar="N", panel=ASKED, text="Everything random follows from it (default: 0).")
+            int | None, flag(metavar="N", panel=ASKED, text="Everything random follows from it (default: 0).")
         ] = None,
         seeds: Annotated[
             int | None,
-            _flag(metavar="K", panel=ASKED, text="Repetitions with other seeds (default: the study's own, else 5)."),
+            flag(metavar="K", panel=ASKED, text="Repetitions with other seeds (default: the study's own, else 5)."),
         ] = None,
         budget: Annotated[
             str | None,
-            _flag(metavar="LIMITS", panel=CARRIED, text="Hard limits over all rehearsals together: usd=1,calls=500."),
+            flag(metavar="LIMITS", panel=CARRIED, text="Hard limits over all rehearsals together: usd=1,calls=500."),
         ] = None,
         config: Annotated[
             Path | None,
-            _flag(
+            flag(
                 metavar="FILE.toml",
                 panel=CARRIED,
                 text=r"The study's settings, and a table \[rehearsal] of those of recloop simulate; flags win.",
@@ -160,7 +160,7 @@ def _command(study: str) -> Callable[..., None]:
         ] = None,
         out: Annotated[
             Path | None,
-            _flag(
+            flag(
                 metavar="DIR",
                 panel=CARRIED,
                 text="The study's folder (default: ./recloop-runs/<date>-<study>); goes on with one.",
@@ -172,7 +172,7 @@ def _command(study: str) -> Callable[..., None]:
     ) -> None:
         rehearsal = {
             "data": data,
-            "columns": None if columns is None else _columns(columns),
+            "columns": None if columns is None else columns_of(columns),
             "users": users,
             "pages": pages,
             "page_size": page_size,
@@ -180,13 +180,20 @@ def _command(study: str) -> Callable[..., None]:
             "base_url": base_url,
         }
         asked = {"seed": seed, "seeds": seeds, "budget": budget}
-        values = _values(study, config, settings or [], options or [], _given(rehearsal), _given(asked), recommender)
-        _carry_out(study, values, out, as_json)
+        values = values_of(study, config, settings or [], options or [], given(rehearsal), given(asked), recommender)
+        carry_study_out(study, values, out, as_json)
 
     return command
 
 
-def _carry_out(study: str, values: dict[str, Any], out: Path | None, as_json: bool) -> None:
+def carry_study_out(
+    study: str,
+    values: dict[str, Any],
+    out: Path | None,
+    as_json: bool,
+    then: Callable[[Path], dict[str, Any]] | None = None,
+) -> None:
+    """Carry a study out and print what came of it; `then` is done with the folder of a finished one, and adds to the JSON."""
     from ..runs import new_run_path
     from ..simulations.studies import carry
     from ..simulations.studies.table import open_study
@@ -195,10 +202,10 @@ def _carry_out(study: str, values: dict[str, Any], out: Path | None, as_json: bo
     asked = carry.config_of(open_study(study), values)
     path = out.expanduser() if out is not None else new_run_path(name=asked.name)
     carry_out(lambda bars: carry.study(study, values, out=path, progress=bars), path)
-    conclude_study(path, as_json)
+    conclude_study(path, as_json, then)
 
 
-def conclude_study(path: Path, as_json: bool) -> None:
+def conclude_study(path: Path, as_json: bool, then: Callable[[Path], dict[str, Any]] | None = None) -> None:
     """Print the verdict, the numbers and the files; write the page; exit 3 for a paused study."""
     from ..runs import Run
     from ..simulations.studies.carry import result_of
@@ -210,16 +217,17 @@ def conclude_study(path: Path, as_json: bool) -> None:
         status, reason, asked = run.status, run.manifest.reason, run.manifest.config
         if not as_json:
             show_study(run)
+    more = then(path) if then is not None and status == "finished" else {}
     if as_json:
-        facts = {"run": path, "study": asked["study"], "status": status, "reason": reason, "digest": digest}
+        facts = {"run": path, "study": asked["study"], "status": status, "reason": reason, "digest": digest, **more}
         print_json({**facts, "report": page, **(kept or {})})
     else:
         say()
         say(f"study       {path}\nreport      {page}\nrehearsals  {path / 'runs'}")
     if status != "finished":
         note(f"{status}: {reason}")
-        more = larger_budget(str(asked["config"]["budget"]), reason)
-        note(f"go on with:  recloop resume {shlex.quote(str(path))}{f' --budget {more}' if more else ''}")
+        larger = larger_budget(str(asked["config"]["budget"]), reason)
+        note(f"go on with:  recloop resume {shlex.quote(str(path))}{f' --budget {larger}' if larger else ''}")
         raise typer.Exit(PAUSED)
 
 
@@ -249,7 +257,7 @@ def report_study(run: Run, show: bool, as_json: bool) -> None:
         typer.launch(str(page.resolve()))
 
 
-def _values(
+def values_of(
     study: str,
     config: Path | None,
     settings: Iterable[str],
@@ -283,11 +291,11 @@ def _values(
     return {**values, **asked, "rehearsal": {**inner, **rehearsal}}
 
 
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _columns(text: str) -> dict[str, str]:
+def columns_of(text: str) -> dict[str, str]:
     from ..data import parse_columns
 
     return parse_columns(text)

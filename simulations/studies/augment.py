@@ -339,7 +339,7 @@ def _difference_row(each: Contrast, held: Held, found: Judged) -> Row:
     seeds = by_seed(found.of(name, arm, metric, group), found.of(name, rival, metric, group))
     over = over_seeds(seeds)
     words = f"up in {sum(x > 0 for x in seeds)} of {len(seeds)} seeds"
-    if over.low == over.low:
+    if over.n > 2:
         words += f", over seeds [{over.low:+.4f}, {over.high:+.4f}]"
     return difference_row(each.key, each.label, held.found, FINE, Baseline(0.0, "no difference"), note=words, p=held.p)
 
