@@ -72,7 +72,7 @@ def read_rows(path: Path, needed: Collection[str] = ()) -> Iterator[Row]:
         _require(path, found.column_names, needed)
         rows = (Row(f"{path.name}:{n}", cells) for n, cells in enumerate(found.to_pylist(), 1))
     elif kind in (".csv", ".tsv"):
-        rows = _table(path, "\t" if kind == ".tsv" else ",", needed)
+        rows = _table(path, kind, needed)
     elif kind == ".jsonl":
         rows = _json_lines(path, needed)
     else:
@@ -83,16 +83,27 @@ def read_rows(path: Path, needed: Collection[str] = ()) -> Iterator[Row]:
 
 
 def columns_of(path: Path) -> tuple[str, ...]:
-    """Names of the columns, from the first row; none for a file that has no rows or cannot be read."""
+    """Names of the columns: a table's header, else those of the first row; none for a file that cannot be read."""
     try:
+        if (kind := format_of(path)) in (
+            ".csv",
+            ".tsv",
+        ):  # its first row may be broken, which is told of it as what it is
+            return tuple(_reader(path, kind)[0])
         return tuple(next(read_rows(path)).cells)
     except (DataError, StopIteration):
         return ()
 
 
-def _table(path: Path, mark: str, needed: Collection[str]) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(open_text(path).data.decode("utf-8"), newline=""), delimiter=mark)
-    header = [name.strip() for name in next(reader, [])]
+def _reader(path: Path, kind: str) -> tuple[list[str], Any]:
+    """A table's header, and the reader that stands behind it."""
+    text = io.StringIO(open_text(path).data.decode("utf-8"), newline="")
+    reader = csv.reader(text, delimiter="\t" if kind == ".tsv" else ",")
+    return [name.strip() for name in next(reader, [])], reader
+
+
+def _table(path: Path, kind: str, needed: Collection[str]) -> Iterator[Row]:
+    header, reader = _reader(path, kind)
     _require(path, header, needed)
     for cells in reader:
         if not any(cells):

@@ -103,6 +103,14 @@ def written(path: Path, *rows: object) -> Path:
     return path
 
 
+@pytest.mark.parametrize("row", ["a|b,x|y", '"a|b","x|y,x'])
+def test_a_table_whose_first_row_is_broken_is_still_one_of_sessions(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "sessions.csv"
+    path.write_text(f"session,candidates,target\n{row}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"sessions\.csv:2: 2 cells under 3 columns"):
+        open_task("session", path)
+
+
 @pytest.mark.parametrize(
     ("row", "says"),
     [
@@ -161,7 +169,9 @@ def test_unknown_names_are_told_with_what_there_is(tmp_path: Path) -> None:
         open_task("sesion")
     with pytest.raises(OptimizeError, match="did you mean ndcg@10"):
         open_task("session", metric="ndgc@10")
-    with pytest.raises(OptimizeError, match=r"(?s)no option 'candidate' \(did you mean candidates\?\).*its options: .*candidates"):
+    with pytest.raises(
+        OptimizeError, match=r"(?s)no option 'candidate' \(did you mean candidates\?\).*its options: .*candidates"
+    ):
         open_task("session", options={"candidate": 5})
     with pytest.raises(OptimizeError, match="read: "):
         open_task("session", options={"read": "guess"})
