@@ -272,7 +272,7 @@ def _fit_rows(aligned: Exposures) -> list[Row]:
     users = aligned.users
 
     def per_user(mask: Any) -> Floats:
-        return np.bincount(aligned.user, weights=mask.astype(float), minlength=users)
+        return np.bincount(aligned.user, weights=mask.astype(float), minlength=users).astype(np.float64)
 
     hits, chosen = per_user(aligned.watched & aligned.true), per_user(aligned.watched)
     true, shown = per_user(aligned.true), per_user(np.ones(len(aligned.user)))

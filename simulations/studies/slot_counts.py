@@ -64,7 +64,7 @@ def _table(seen: Exposures, values: Floats | Bools) -> Floats:
     """Sum of values by user and slot."""
     slots = int(seen.slot.max()) + 1
     flat = np.bincount(seen.user * slots + seen.slot, weights=values.astype(float), minlength=seen.users * slots)
-    return flat.reshape(seen.users, slots).astype(float)
+    return flat.reshape(seen.users, slots).astype(np.float64)
 
 
 def rates(part: Floats, shown: Floats) -> Floats:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import PositiveInt
 
 from ...agents.trait_texts import TRAIT_NAMES
@@ -18,6 +19,8 @@ from .honesty import who_played
 from .ranks import interval, spearman
 from .study import Plot, Result, Series, StudyConfig, StudyError
 from .workshop import Workshop
+
+Positions = npt.NDArray[np.integer[Any]]
 
 USERS = 300
 PERMUTATIONS = 2_000
@@ -110,11 +113,12 @@ def _aspects(read: Sequence[Facts], users: tuple[str, ...], train: Dataset, test
     log = test.log
     own = np.array([place.get(user, -1) for user in test.users.ids])[log.user]
     mine = own >= 0
-    count = np.bincount(own[mine], minlength=n).astype(float)
+    count = np.bincount(own[mine], minlength=n).astype(np.float64)
     real_square = (log.value[mine] - means[log.item[mine]]) ** 2
     known_ = ~np.isnan(real_square)
     real_rated = np.bincount(own[mine][known_], minlength=n).astype(float)
-    real_apart = _per(np.bincount(own[mine][known_], weights=real_square[known_], minlength=n), real_rated)
+    total = np.bincount(own[mine][known_], weights=real_square[known_], minlength=n).astype(np.float64)
+    real_apart = _per(total, real_rated)
     real_kinds = np.where(count > 0, _kinds(own[mine], log.item[mine], genres, n), np.nan)
     aspects = [
         Aspect("watched", "activity", "Items watched", "", _per(watched, plays), count),
@@ -129,7 +133,7 @@ def _aspects(read: Sequence[Facts], users: tuple[str, ...], train: Dataset, test
                 "rating",
                 _per(square, rated),
                 real_apart,
-            )  # fmt: skip
+            )
         )
     if any(genres):
         mix = np.where(watched > 0, _per(kinds, plays), np.nan)
@@ -137,7 +141,7 @@ def _aspects(read: Sequence[Facts], users: tuple[str, ...], train: Dataset, test
     return aspects
 
 
-def _kinds(who: Ints, items: Ints, genres: Sequence[frozenset[str]], n: int) -> Floats:
+def _kinds(who: Positions, items: Positions, genres: Sequence[frozenset[str]], n: int) -> Floats:
     """Different genres among each user's items: (n,)."""
     found: list[set[str]] = [set() for _ in range(n)]
     for user, item in zip(who.tolist(), items.tolist(), strict=True):

@@ -687,7 +687,7 @@ def _plots(
     low, high = (np.quantile(truly.drawn, q, axis=0) for q in (0.025, 0.975))
     simulated = played[config.metric]
     s_low, s_high = (np.nanquantile(simulated.drawn, q, axis=0) for q in (0.025, 0.975))
-    named = [arms[a] for a in order.tolist()]
+    named = [arms[int(a)] for a in order]
     return [
         Plot(
             "ranks",
