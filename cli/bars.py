@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -45,6 +47,15 @@ class Bars:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.bars.stop()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """No bars while a person is asked something in the terminal."""
+        self.bars.stop()
+        try:
+            yield
+        finally:
+            self.bars.start()
 
     def stage(self, name: str, total: int) -> None:
         """A new bar begins."""

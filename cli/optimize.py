@@ -13,6 +13,7 @@ from .output import FAILED, PAUSED, CommandError, console, note, number, print_j
 
 if TYPE_CHECKING:
     from ..prompt_opt.asked import OptimizeConfig
+    from .bars import Bars
 
 EPILOG = """Exit codes:  0 fine (whatever the verdict),  1 nothing could be ranked,  2 bad input,  3 paused (approval wanted, \
 endpoint lost, budget spent before the sealed test),  130 Ctrl-C,  143 SIGTERM; the last three print the command that goes on.
@@ -188,8 +189,7 @@ def command(
     from .conclude import carry_out
 
     path = out.expanduser() if out is not None else new_run_path(name=settings.name)
-    approver = _approver(as_json)
-    carry_out(lambda bars: optimize_as(settings, out=path, approver=approver, progress=bars), path)
+    carry_out(lambda bars: optimize_as(settings, out=path, approver=_approver(as_json, bars), progress=bars), path)
     conclude_search(path, as_json)
 
 
@@ -279,7 +279,7 @@ def _forecast(settings: OptimizeConfig, as_json: bool) -> None:
     say("answers that cannot be read are asked for once more; --budget calls=N is a limit that nothing oversteps")
 
 
-def _approver(as_json: bool) -> Any:
+def _approver(as_json: bool, bars: Bars) -> Any:
     """Ask on the terminal; None where nobody is there to be asked (the search then waits)."""
     import sys
 
@@ -289,7 +289,8 @@ def _approver(as_json: bool) -> Any:
     async def ask(wanted: Any) -> Any:
         import asyncio
 
-        return await asyncio.to_thread(_ask, wanted)
+        with bars.away():
+            return await asyncio.to_thread(_ask, wanted)
 
     return ask
 
@@ -338,14 +339,18 @@ def resume_search(path: Path, changes: dict[str, Any], accept: str | None, as_js
             + "\n  go on with it without --accept"
         )
     answers = [] if decision is None else [decision]
-    usual = _approver(as_json)
 
-    async def approver(wanted: Any) -> Any:
-        if answers:
-            return answers.pop()
-        return None if usual is None else await usual(wanted)
+    async def work(bars: Bars) -> None:
+        usual = _approver(as_json, bars)
 
-    carry_out(lambda bars: resume(path, approver=approver, progress=bars, **changes), path)
+        async def approver(wanted: Any) -> Any:
+            if answers:
+                return answers.pop()
+            return None if usual is None else await usual(wanted)
+
+        await resume(path, approver=approver, progress=bars, **changes)
+
+    carry_out(work, path)
     conclude_search(path, as_json)
 
 

@@ -39,8 +39,7 @@ def print_summary(summary: SearchSummary, console: Console) -> None:
     for each in summary.outside:
         _line(console, f"· {each['name']} tried {each['tried']} prompts of its own: {each['ended']}")
     if summary.status != "finished":
-        reason = f": {summary.reason}" if summary.reason else ""
-        _line(console, f"the search is {summary.status}{reason}; these are the numbers so far", "yellow")
+        _line(console, f"the search is {summary.status}; these are the numbers so far", "yellow")
     if summary.plumbing:
         _line(console, PLUMBING, "bold yellow")
 
