@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -306,7 +306,9 @@ def _contrasts(cells: Sequence[Cell], rivals: Sequence[str], measure: str) -> li
     found = []
     for cell in cells:
         for rival in rivals:
-            a, b = cell.of(AGENTS, measure), cell.of(rival, measure)
+            a = cell.of(AGENTS, measure)
+            # What chance is worth on a page is known: a drawn order would only add its own noise.
+            b = np.full(len(a), 0.5) if rival == CHANCE else cell.of(rival, measure)
             if np.isnan(a - b).all():
                 continue
             found.append((cell, rival, paired_difference(a, b, draws=resamples(len(a)))))
@@ -319,17 +321,18 @@ def _contrasts(cells: Sequence[Cell], rivals: Sequence[str], measure: str) -> li
 
 def _result(config: AlignConfig, settings: SimulateConfig, judged: Judged, on_policy: list[Row]) -> Result:
     cells = list(_cells(config, judged))
-    arms = list(judged.scores)
+    controls = [arm for arm in judged.scores if arm in (SWAPPED, MASKED)]
+    rivals = [arm for arm in judged.scores if arm != AGENTS and arm not in controls]
+    arms = [AGENTS, *rivals, *controls]
     hardest = [cell for cell in cells if cell.ratio == max(config.ratios)]
     measure = "balanced" if judged.answers else "auc"
-    rivals = [arm for arm in arms if arm not in (AGENTS, SWAPPED, MASKED)]
     contrasts = [
         *_contrasts(hardest, [POPULARITY], measure),
         *_contrasts(hardest, [rival for rival in rivals if rival != POPULARITY], measure),
     ]
-    controls = _contrasts(hardest, [arm for arm in arms if arm in (SWAPPED, MASKED)], measure)
-    rows = [row for cell in cells for row in _rows(cell, arms)]
-    rows += [_gap_row(each, measure) for each in [*contrasts, *controls]]
+    rows = [_gap_row(each, measure) for each in [*contrasts, *_contrasts(hardest, controls, measure)]]
+    in_full = {min(config.ratios), max(config.ratios)}
+    rows += [row for cell in cells for row in _rows(cell, arms, LABELS if cell.ratio in in_full else IN_FULL)]
     notes = [
         *judged.notes,
         f"{_SAID[measure]} decides the verdict, at 1:{max(config.ratios)}, adjusted over {len(hardest)} looks at popularity and "
@@ -352,8 +355,9 @@ _SAID = {
 }
 
 
-def _rows(cell: Cell, arms: Sequence[str]) -> Iterator[Row]:
-    for measure, label in LABELS.items():
+def _rows(cell: Cell, arms: Sequence[str], measures: Iterable[str]) -> Iterator[Row]:
+    for measure in measures:
+        label = LABELS[measure]
         shown = [arm for arm in arms if arm != AGENTS and (measure in IN_FULL or arm in (POPULARITY, CHANCE))]
         yield mean_row(
             f"{cell.kind}_1_{cell.ratio}_{measure}",
@@ -392,20 +396,20 @@ def _verdict(contrasts: Sequence[Contrast], settings: SimulateConfig, ratio: int
     def where(says: str, rival: str) -> list[str]:
         return [each.cell.kind for each in contrasts if (each.says, each.rival) == (says, rival)]
 
+    kinds = list(dict.fromkeys(each.cell.kind for each in contrasts))
+    blind = [kind for kind in kinds if kind not in where("better", CHANCE)]
     words = {
         "better": "better than popularity",
         "no difference": "no better than popularity",
         "worse": "worse than popularity",
     }
-    parts = [f"{text} ({', '.join(kinds)})" for says, text in words.items() if (kinds := where(says, POPULARITY))]
-    said = f"at 1:{ratio} the agents ({who}) tell chosen from unmet items " + ", ".join(parts)
-    rivals = dict.fromkeys(each.rival for each in contrasts if each.rival != POPULARITY)
-    ahead = [
-        f"{rival} does better than they ({', '.join(kinds)})" for rival in rivals if (kinds := where("worse", rival))
-    ]
-    level = [kind for kind in dict.fromkeys(e.cell.kind for e in contrasts) if kind not in where("better", CHANCE)]
-    blind = [f"no better than chance ({', '.join(level)})"] if level else []
-    return "; ".join([said, *ahead, *blind])
+    found = {text: [kind for kind in where(says, POPULARITY) if kind not in blind] for says, text in words.items()}
+    # Where popularity points the wrong way, to do better than it is nothing yet.
+    found["no better than chance"] = blind
+    said = ", ".join(f"{text} ({', '.join(which)})" for text, which in found.items() if which)
+    rivals = dict.fromkeys(each.rival for each in contrasts if each.rival not in (POPULARITY, CHANCE))
+    ahead = [f"{name} does better than they ({', '.join(which)})" for name in rivals if (which := where("worse", name))]
+    return "; ".join([f"at 1:{ratio} the agents ({who}) tell chosen from unmet items {said}", *ahead])
 
 
 def _cases(cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:

@@ -33,7 +33,7 @@ def run(tmp_path: Path, endpoint: FakeLLM) -> Path:
     return rehearse(config, tmp_path / "run")
 
 
-def ask(run: Path, question: str = "Would you come back?", **options: Any) -> Survey:
+def ask(run: Path, question: str = "Would you come back?", /, **options: Any) -> Survey:
     return asyncio.run(interview(run, question, api_key="x", **options))
 
 
@@ -156,12 +156,13 @@ def test_scripted_users_tell_their_pages_to_a_model_that_speaks_for_them(tmp_pat
 
 
 def test_what_cannot_be_asked_is_refused_before_anybody_is(run: Path) -> None:
-    for options, what in (
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({"agent": "nobody"}, "no agent 'nobody'"),
         ({"page": 4}, "has 3 pages"),
         ({"schema": "10-1"}, "no scale from 10 to 1"),
         ({"schema": "missing.json"}, "cannot be read"),
-    ):
+    )
+    for options, what in refused:
         with pytest.raises(InterviewError, match=what):
             ask(run, **options)
     with pytest.raises(InterviewError, match="no question"):
@@ -187,9 +188,10 @@ def test_a_small_models_choice_is_read_by_likelihood(tmp_path: Path, model_file:
     survey = ask(run, "Would you rather see a comedy?", schema="yes/no", model="local/smollm2", sample=1)
     assert survey.plumbing
     (answer,) = survey.answers
-    assert answer.likelihoods is not None
-    assert answer.value == max(answer.likelihoods, key=lambda option: answer.likelihoods[option])
-    assert sum(answer.likelihoods.values()) == pytest.approx(1.0, abs=1e-5)
+    likelihoods = answer.likelihoods
+    assert likelihoods is not None
+    assert answer.value == max(likelihoods, key=lambda option: likelihoods[option])
+    assert sum(likelihoods.values()) == pytest.approx(1.0, abs=1e-5)
 
 
 def _agents(run: Path) -> list[str]:
