@@ -32,7 +32,7 @@ class RerankOptions(ListOptions):
     """Options of `--task rerank`."""
 
     recommender: str = "ease"
-    """Whose list: a name, module:object, URL or file, as in `recloop simulate --recommender`."""
+    """Whose list: a name, module:object, URL or file, as `recloop simulate` takes it."""
     top: PositiveInt = Field(20, ge=2)
     """How many of its items are the candidates."""
     test: PositiveFloat = Field(0.2, lt=1)
