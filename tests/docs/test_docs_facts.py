@@ -69,7 +69,7 @@ def test_the_sweeps_numbers_are_all_listed() -> None:
 @pytest.mark.local
 def test_the_excerpt_shows_rows_of_the_real_summary(model_file: str, tmp_path: Path) -> None:
     shown = section("README.md", "excerpt").strip().strip("`").strip().splitlines()
-    real = doc_parts.simulate(tmp_path, "--users", "4", "--pages", "1").splitlines()
+    real = doc_parts.simulate(tmp_path, "--users", "2", "--pages", "1").splitlines()
     labels = {re.split(r" {2,}", line)[0] for line in real if line[:1].strip()}
     kept = [re.split(r" {2,}", line)[0] for line in shown if line[:1].strip() and line != "..."]
     assert kept[0] == real[0].rstrip(), "who plays, on which data"

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from recloop.evaluators import MAP, MRR, NDCG, Metric, Ranking, expected_by_chance, parse_metric
 
 METRICS = [

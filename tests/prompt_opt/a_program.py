@@ -7,9 +7,8 @@ import re
 from typing import Any
 
 import dspy
-from recloop.llm.providers.base import ChatRequest
-
 from inprocess import asked
+from recloop.llm.providers.base import ChatRequest
 
 WORDS = ("closest", "carefully", "genre")
 """The model below knows more cases the more of these words its instructions have."""
@@ -84,7 +83,7 @@ def write(request: ChatRequest) -> str:
     new = [word for word in WORDS if word not in text][:1]
     said = "Pick the next film " + " ".join([word for word in WORDS if word in text] + new) + "."
     if request.json_schema is not None:
-        return json.dumps({name: said for name in request.json_schema["properties"]})
+        return json.dumps(dict.fromkeys(request.json_schema["properties"], said))
     fields = re.findall(r"\[\[ ## (\w+) ## \]\]", str(request.messages[0]["content"]))
     outputs = [name for name in dict.fromkeys(fields) if name != "completed"]
     if not outputs:
