@@ -10,8 +10,8 @@ import numpy as np
 from ...agents.affinity import TasteModel
 from ...agents.ask import World
 from ...agents.personas import build_personas
-from ...agents.planted import PlantedWorld
 from ...agents.scripted import ScriptedConfig, ScriptedPopulation
+from ...data import Split
 from ...methods.recommenders import open_recommender
 from ...runs import Event
 from ..minds import ScriptedMind
@@ -24,7 +24,8 @@ TASTE_ALONE = ScriptedConfig(quality=0.0, popularity=0.0, own=(1.0, 1.0, 1.0))
 
 
 async def planted_facts(
-    planted: PlantedWorld,
+    truth: TasteModel,
+    split: Split,
     recommender: str,
     config: Mapping[str, Any] | None,
     *,
@@ -33,18 +34,21 @@ async def planted_facts(
     seed: int,
     exchanged: bool = False,
 ) -> Facts:
-    """Everybody of the planted world browses the recommender, which knows the training rows alone; nothing is written.
+    """Everybody of a planted world (its truth and its rows, split) browses the recommender, which knows the training rows
+    alone; nothing is written.
 
     They choose by taste alone, not by what is popular or good. `exchanged`: each has the taste of another.
     """
-    train, _, test = planted.data.split(how="user_time", test=0.2)
+    train, _, test = split
     personas = build_personas(train)
     rows = train.users.indices([p.user for p in personas])
-    truth = planted.truth
     if exchanged:
         rows = np.roll(rows, 1)
+    # Items of one length: else those that divide people, which a recommender shows more, are rated higher by whoever watches.
+    directions = truth.items / np.linalg.norm(truth.items, axis=1, keepdims=True)
+    scores = truth.users[rows] @ directions.T
     own = TasteModel(
-        truth.users[rows], truth.items, truth.centre[rows], truth.spread[rows], truth.quality, truth.popularity
+        truth.users[rows], directions, scores.mean(axis=1), scores.std(axis=1), truth.quality, truth.popularity
     )
     actions = open_actions("films")
     users = [p.user for p in personas]

@@ -1,4 +1,4 @@
-"""Recommenders that only controls need: a known one made worse by a known share, and one that takes each user for another."""
+"""Recommenders that only studies need: one kept as it was, one made worse by a known share, one that mistakes its users."""
 
 from __future__ import annotations
 
@@ -28,9 +28,23 @@ def _fit(base: str, config: Mapping[str, Any] | None, seed: int, data: Dataset) 
 
 
 def lend(data: Dataset, fitted: Recommender) -> None:
-    """Hand over a recommender fitted on `data` for stand-ins to ask, where it is one of ours, which never change."""
-    if isinstance(fitted, BlockRecommender):
+    """Hand over a recommender fitted on `data` for stand-ins to ask, where it is one of ours, which never change once fitted."""
+    if isinstance(fitted, BlockRecommender):  # nobody can promise that of a recommender of the user's
         _fitted.setdefault(data, {})[fitted.policy_id] = fitted
+
+
+class Fixed:
+    """`base` as it was made with one seed, whatever seed is rehearsed: other users meet the very same recommender."""
+
+    def __init__(self, base: str, made_with: int, config: Mapping[str, Any] | None = None) -> None:
+        self.base, self.made_with, self.config = base, made_with, config
+
+    def fit(self, data: Dataset) -> Self:
+        self._inner = _fit(self.base, self.config, self.made_with, data)
+        return self
+
+    def top(self, user: str, k: int, exclude: Collection[str]) -> list[str]:
+        return list(self._inner.top(user, k, exclude).items)
 
 
 class Degraded:

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from ...agents.personas import sample_users
 from ...agents.planted import planted_world
 from ...methods.recommenders.held_out import held_out_quality
+from ...methods.recommenders.open import BASELINES
 from ..config import SimulateConfig
 from ..outcome.facts import Facts, Floats, facts
 from ..outcome.numbers import LEAST_HITS, Baseline, Row, known, show, user_weights
@@ -152,11 +153,29 @@ async def _play(config: ValidityConfig, workshop: Workshop, changes: Mapping[str
         row: list[Facts] = []
         for number, (arm, own) in enumerate(config.arms.items()):
             name = f"{_slug(variant)}{number}-{_slug(arm)}seed{seed}"
-            await workshop.rehearse(name, config.rehearsals(**{**changes, **own, "seed": seed}))
+            shown = own if seed == config.seed else _fixed(own, config, workshop)
+            await workshop.rehearse(name, config.rehearsals(**{**changes, **shown, "seed": seed}))
             with workshop.opened(name) as run:
                 row.append(facts(run))
         read.append(row)
     return _sample(read)
+
+
+def _fixed(own: dict[str, Any], config: ValidityConfig, workshop: Workshop) -> dict[str, Any]:
+    """The arm's recommender as the first seed made it, where that is ours to keep: real quality was measured of that one."""
+    base = own["recommender"]
+    if base not in BASELINES and not base.startswith(HERE):
+        return own
+    _lend(own, config, workshop)
+    inner = {"base": base, "made_with": config.seed, "config": own["recommender_config"]}
+    return {"recommender": f"{HERE}:Fixed", "recommender_config": inner}
+
+
+def _lend(own: dict[str, Any], config: ValidityConfig, workshop: Workshop) -> None:
+    """Spare stand-ins a second fit of what the first seed has fitted."""
+    settings = config.rehearsals(**own)
+    if own["recommender"] in BASELINES:
+        lend(workshop.shared.split(settings).train, workshop.shared.recommender(settings))
 
 
 async def _play_strangers(config: ValidityConfig, workshop: Workshop) -> Sample:
@@ -165,7 +184,7 @@ async def _play_strangers(config: ValidityConfig, workshop: Workshop) -> Sample:
     for number, (arm, own) in enumerate(config.arms.items()):
         base = {"base": own["recommender"], "config": own["recommender_config"]}
         settings = config.rehearsals(**own)
-        lend(workshop.shared.split(settings).train, workshop.shared.recommender(settings))
+        _lend(own, config, workshop)
         inner = {**base, "users": settings.users}
         name = f"strangers-{number}-{_slug(arm)}seed{config.seed}"
         await workshop.rehearse(
@@ -208,12 +227,14 @@ async def _planted(config: ValidityConfig) -> dict[str, Any]:
     """A ladder of known order before users who care about planted taste alone: their own lists (positive control), and
     with tastes exchanged between users (negative control). Sums per metric: (arms, users, k)."""
     world = planted_world(300, 200, per_user=24, seed=config.seed)
+    split = world.data.split(how="user_time", test=0.2)
     settings = config.rehearsals()
     found = {}
     for kind in ("planted", "exchanged"):
         read = [
             await planted_facts(
-                world,
+                world.truth,
+                split,
                 f"{HERE}:Degraded",
                 {"base": "ease", "share": share},
                 pages=settings.pages,
