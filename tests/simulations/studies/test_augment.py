@@ -211,6 +211,20 @@ async def test_a_spent_budget_stops_the_comparing(rehearsed: Path, fake_llm: Any
     assert found.failed == len(pairs) - len(found.triples)
 
 
+@pytest.mark.local
+async def test_a_small_models_margins_compare_pairs_in_one_batch_a_user(rehearsed: Path, model_file: str) -> None:
+    prepared = prepare(settings(rehearsed.parent, model="local/smollm2", users=2))
+    pairs = random_pairs(prepared.split.train, [p.user for p in prepared.personas], 2, 0, {})
+    door = open_model("local/smollm2")
+    await door.check()
+    try:
+        found = await compare(prepared, pairs, door)
+    finally:
+        await door.close()
+    assert (len(found.triples), found.failed, found.stopped) == (4, 0, "")
+    assert [{*two} for _, *two in found.triples] == [{*two} for _, *two in pairs]
+
+
 def test_compared_pairs_move_bpr_and_none_leave_it_as_it_was() -> None:
     data = planted_world(40, 30, per_user=8, seed=0).data
     config = BPRConfig(dims=8, epochs=10)
