@@ -135,6 +135,15 @@ def command(
     proposer_base_url: Annotated[
         str | None, _flag(metavar="URL", panel=WHO, text="Endpoint of an openai/... proposer.")
     ] = None,
+    price: Annotated[
+        str | None,
+        _flag(
+            metavar="in=A,out=B", panel=WHO, text="US dollars per million tokens of the model, where no table knows."
+        ),
+    ] = None,
+    proposer_price: Annotated[
+        str | None, _flag(metavar="in=A,out=B", panel=WHO, text="The same for the proposer.")
+    ] = None,
     budget: Annotated[
         str | None,
         _flag(

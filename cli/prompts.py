@@ -165,6 +165,9 @@ def export(
             metavar="FILE|DIR/", help="Where to, a new folder with its slash (default: stdout).", show_default=False
         ),
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Import the module that a run of a DSPy program names (your own runs).")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a prompt in a form that other tools read.
@@ -186,7 +189,7 @@ def export(
     with _opened(run) as opened:
         history, found = _read(opened)
         wanted = None if candidate is None else _find(history, found, candidate).candidate
-        files = run_stoppable(exported(opened, history, wanted, form.value))
+        files = run_stoppable(exported(opened, history, wanted, form.value, trust=trust))
     if as_json and out is None:
         print_json({"form": form.value, "files": files})
         return

@@ -56,11 +56,8 @@ def command(
     if kind.name == "optimize":
         from .optimize import resume_search
 
-        if price is not None:
-            raise CommandError("a search takes no price when it goes on\n  leave --price out")
-        resume_search(
-            run, {"budget": budget, "concurrency": concurrency, "base_url": base_url, "pages": pages}, accept, as_json
-        )
+        given = {"budget": budget, "concurrency": concurrency, "base_url": base_url, "price": price, "pages": pages}
+        resume_search(run, given, accept, as_json)
         return
     if accept is not None:
         raise CommandError(f"{run} is no search: no prompt waits in it\n  leave --accept out")

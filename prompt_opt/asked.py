@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
-from ..llm import Budget, BudgetError, Door, Usage, open_model
+from ..llm import Budget, BudgetError, Door, Price, Usage, open_model
 from ..runs import Manifest, Run, check_vacant, is_run, new_run_path
 from ..runs.progress import Progress, Silent
 from .context import Context, Optimizer
@@ -58,6 +58,9 @@ class OptimizeConfig(BaseModel):
     test: PositiveInt = Sizes().test
     budget: str = ""
     """Hard limits over all roles, e.g. `usd=1,calls=500`. What the sealed test will take is kept back from the search."""
+    price: str = ""
+    """What tokens of the model cost where no table knows: `in=0.2,out=0.6`, US dollars per million."""
+    proposer_price: str = ""
     approve: bool = False
     """Ask a person before a prompt is accepted."""
     concurrency: PositiveInt = 64
@@ -75,6 +78,15 @@ class OptimizeConfig(BaseModel):
     def _limits(cls, value: str) -> str:
         try:
             Budget.parse(value)
+        except BudgetError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("price", "proposer_price")
+    @classmethod
+    def _price(cls, value: str) -> str:
+        try:
+            Price.parse(value)
         except BudgetError as error:
             raise ValueError(str(error)) from None
         return value
@@ -134,6 +146,7 @@ async def resume(
     budget: str | None = None,
     concurrency: int | None = None,
     base_url: str | None = None,
+    price: str | None = None,
     pages: int | None = None,
     approver: Approver | None = None,
     progress: Progress | None = None,
@@ -147,7 +160,7 @@ async def resume(
     manifest = Manifest.read(path)
     if manifest.status == "finished":
         return path
-    given = {"budget": budget, "concurrency": concurrency, "base_url": base_url}
+    given = {"budget": budget, "concurrency": concurrency, "base_url": base_url, "price": price}
     changes = {name: value for name, value in given.items() if value is not None}
     config = checked({**manifest.config, **changes})
     async with _opened(config, api_key, proposer_api_key, path) as opened:
@@ -224,12 +237,18 @@ async def _opened(
     if replay_of is not None:
         common |= {"cassette": replay_of.calls, "replay_only": True, "budget": None}  # nothing is paid
     optimizer = optimizer_of(config)
-    model = open_model(config.model, api_key=api_key, base_url=config.base_url, **common)
+    model = open_model(
+        config.model, api_key=api_key, base_url=config.base_url, price=Price.parse(config.price), **common
+    )
     proposer = model
     try:
         if config.proposer_model is not None and config.proposer_model != config.model:
             proposer = open_model(
-                config.proposer_model, api_key=proposer_api_key or api_key, base_url=config.proposer_base_url, **common
+                config.proposer_model,
+                api_key=proposer_api_key or api_key,
+                base_url=config.proposer_base_url,
+                price=Price.parse(config.proposer_price),
+                **common,
             )
         if ask:
             await _check(dict.fromkeys((model, proposer)), going_on)

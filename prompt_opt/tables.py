@@ -10,7 +10,19 @@ from . import journal as log
 
 KIND = "optimize"
 
-VOLATILE = frozenset({"concurrency", "budget", "timeout", "name", "base_url", "proposer_base_url", "approve"})
+VOLATILE = frozenset(
+    {
+        "concurrency",
+        "budget",
+        "price",
+        "proposer_price",
+        "timeout",
+        "name",
+        "base_url",
+        "proposer_base_url",
+        "approve",
+    }
+)
 """Settings that say how a search is carried out: left out of its digest."""
 
 

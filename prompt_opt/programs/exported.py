@@ -16,13 +16,22 @@ from ..task import Component, Task
 from . import exchange
 
 
-async def exported(run: Run, history: History, candidate: Candidate | None, form: str) -> dict[str, str]:
+async def exported(
+    run: Run, history: History, candidate: Candidate | None, form: str, *, trust: bool = False
+) -> dict[str, str]:
     """File name -> text, for one of `exchange.FORMATS`. `candidate` None: the best one; for gepa every one that entered.
 
-    promptfoo and DSPy programs need the task itself, which is opened again as it was configured. Raises `OptimizeError`
-    where that cannot be, or where the form cannot hold the prompt.
+    promptfoo and DSPy programs need the task itself, which is opened again as it was configured; for a DSPy program that
+    imports the module which the run names, so the caller must say that it trusts the run. Raises `OptimizeError` where
+    that cannot be, or where the form cannot hold the prompt.
     """
     one = candidate or history.best
+    named = str(run.manifest.config.get("task", ""))
+    if named.startswith("dspy:") and form in ("promptfoo", "dspy") and not trust:
+        raise OptimizeError(
+            f"this run names code to import ({named.removeprefix('dspy:')}), and a run folder may come from anyone\n"
+            "  add --trust if you know it, or export as text, langchain or gepa, which import nothing"
+        )
     components = components_of(history)
     if form == "text":
         return {f"{one.id}.md": exchange.to_text(one.texts)}

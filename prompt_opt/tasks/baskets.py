@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -55,6 +56,15 @@ class Baskets:
                 of_item[item].add(number)
         self._of_item, self._of_owner = dict(of_item), dict(of_owner)
         self.count = number + 1
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 (hex) of who met what: other baskets make other baselines."""
+        told = hashlib.sha256()
+        for item in sorted(self._of_item):
+            told.update(f"{item}\0{len(self._of_item[item])}\0".encode("utf-8", "surrogatepass"))
+            told.update(",".join(map(str, sorted(self._of_item[item]))).encode())
+        return told.hexdigest()
 
     def _with(self, item: str, owner: str) -> set[int]:
         found, own = self._of_item.get(item, set()), self._of_owner.get(owner)

@@ -75,6 +75,7 @@ def build(
     file = f"{name}_{'next' if asking.component == 'next' else options.style}"
     told = {"read", "max_cases", "items", "columns"}  # by the asking and the cases; a path is this machine's alone
     settings: dict[str, Any] = options.model_dump(mode="json", exclude=told)
+    cases, parts, notes = _once_each(cases, parts or {}, notes)
     return ListTask(
         name=name,
         metric=metric,
@@ -82,12 +83,33 @@ def build(
         components={asking.component: component(asking, seed_prompt(file), about)},
         cases=tuple(cases),
         seed=seed,
-        parts=parts or {},
+        parts=parts,
         baskets=baskets,
         own_order=own_order or {},
         notes=tuple(notes),
         settings=settings,
     )
+
+
+def _once_each(
+    cases: Sequence[Case], parts: Mapping[str, Sequence[str]], notes: Sequence[str]
+) -> tuple[list[Case], Mapping[str, Sequence[str]], Sequence[str]]:
+    """Each history with its answer in one part only (or once, where the parts are still to be drawn): else a search would
+    be shown what it is judged by. Where it stands in several, the sealed part keeps it, then the one for selection."""
+    part_of = {case: part for part, ids in parts.items() for case in ids}
+    rank = {"test": 0, "selection": 1}
+    home: dict[tuple[Any, ...], str] = {}
+    kept: set[str] = set()
+    for case in sorted(cases, key=lambda case: rank.get(part_of.get(case.id, ""), 2)):
+        items, part = case.truth["items"], part_of.get(case.id, case.id)
+        same = (tuple(case.truth["history"]), tuple(sorted(items[name] for name in case.truth["relevant"])))
+        if not same[0] or home.setdefault(same, part) == part:
+            kept.add(case.id)
+    if len(kept) == len(cases):
+        return list(cases), parts, notes
+    said = f"{len(cases) - len(kept)} cases repeat the history and the answer of another part's and were left out"
+    left = {part: [case for case in ids if case in kept] for part, ids in parts.items()}
+    return [case for case in cases if case.id in kept], left, [*notes, said]
 
 
 def seed_prompt(name: str) -> str:

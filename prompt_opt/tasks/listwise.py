@@ -65,6 +65,7 @@ class ListTask:
             "asking": dict(self.asking.settings),
             "settings": dict(self.settings),
             "cases": [[case.id, dict(case.shown), dict(case.truth)] for case in self.cases],
+            "baskets": self.baskets.hash,
             "parts": {name: list(ids) for name, ids in self.parts.items()},
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True, ensure_ascii=True).encode()).hexdigest()

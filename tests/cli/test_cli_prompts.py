@@ -192,3 +192,12 @@ def test_looking_changes_nothing(cli: Any, searches: Path) -> None:
     for command in (("show",), ("list",), ("diff",), ("export",), ("lineage", "--as", "json")):
         cli("prompts", command[0], "done", *command[1:])
     assert contents(searches) == before
+
+
+def test_a_run_that_names_code_is_exported_without_importing_it(cli: Any, searches: Path) -> None:
+    manifest = searches / "done" / "manifest.json"
+    told = json.loads(manifest.read_text())
+    told["config"]["task"] = "dspy:evil.module:program"
+    manifest.write_text(json.dumps(told))
+    assert "names code to import (evil.module:program)" in cli("prompts", "export", "done", "--as", "dspy").refused()
+    assert cli("prompts", "export", "done", "--as", "text").code == 0

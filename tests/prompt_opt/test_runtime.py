@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from recloop.llm import Budget
+from recloop.llm.door import Door
 from recloop.prompt_opt.candidate import Candidate
 from recloop.prompt_opt.context import Context
 from recloop.prompt_opt.errors import OptimizeError, SearchChanged
@@ -259,3 +260,24 @@ async def test_a_prompt_that_a_person_refused_is_never_chosen(tmp_path: Path, wo
     found = await optimize(WordTask(), Headstrong(), out=tmp_path / "run", **asked)
     assert found.candidate is not None
     assert found.candidate.operator == ("refine" if word is True else "seed")
+
+
+async def test_tokens_of_a_try_that_was_cut_off_are_the_same_in_the_log_and_in_its_replay(tmp_path: Path) -> None:
+    """A search that was broken off in the middle of its calls counts their tokens; a replay reads the same."""
+    provider = WordProvider(delay=0.02)
+    model = door(provider, concurrency=4)
+    task = asyncio.ensure_future(optimize(WordTask(), Climber(), model=model, out=tmp_path / "run", sizes=SIZES))
+    while provider.calls < 30:  # noqa: ASYNC110 (the provider is ours, and has no event to wait for)
+        await asyncio.sleep(0.005)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await climb(tmp_path / "run")
+    with Run.open(tmp_path / "run") as old:
+        replayed = Door(model.line, cassette=old.calls, replay_only=True)
+        await optimize(
+            WordTask(), Climber(), model=replayed, out=tmp_path / "again", sizes=SIZES, record=False, follows=old
+        )
+        with Run.open(tmp_path / "again", write=True) as new:
+            new.calls.adopt(old.calls)
+            assert new.digest() == old.digest()

@@ -147,7 +147,10 @@ def test_rows_may_stand_in_any_table_under_any_names_as_titles_or_ids(tmp_path: 
 
 def test_a_target_in_its_own_history_is_no_case_and_repeats_are_counted(tmp_path: Path) -> None:
     again = {**ROW, "session": ["D", "A"]}
-    task = session(written(tmp_path / "s.jsonl", ROW, again, {**ROW, "candidates": ["C", "D", "C"]}), merge="true")
+    task = session(
+        written(tmp_path / "s.jsonl", ROW, again, {**ROW, "session": ["B"], "candidates": ["C", "D", "C"]}),
+        merge="true",
+    )
     assert len(task.cases) == 2
     assert "1 sessions left out: the target stands in its own history" in task.notes
     assert "1 rows name a candidate twice: it counts once" in task.notes
@@ -155,13 +158,23 @@ def test_a_target_in_its_own_history_is_no_case_and_repeats_are_counted(tmp_path
 
 def test_parts_that_the_rows_name_are_kept_and_a_training_session_is_not_judged_with_itself(tmp_path: Path) -> None:
     rows = [
-        {**ROW, "session": [f"S{n}", f"T{n}"], "split": part} for part in ("train", "valid", "test") for n in range(15)
+        {**ROW, "session": [f"S{part}{n}", f"T{n}"], "split": part}
+        for part in ("train", "valid", "test")
+        for n in range(15)
     ]
     task = session(written(tmp_path / "s.jsonl", *rows))
     assert {name: len(ids) for name, ids in task.parts.items()} == {"search": 15, "selection": 15, "test": 15}
     assert min(map(len, draw_splits(task, Sizes(), 0))) == 15
     case = next(case for case in task.cases if case.id in task.parts["search"])
     assert task.baskets.popularity(["D"], case.truth["owner"]) == [14]
+
+
+def test_what_two_parts_share_is_left_to_the_sealed_one(tmp_path: Path) -> None:
+    rows = [{**ROW, "session": [f"S{n}"], "split": part} for part in ("train", "test") for n in range(12)]
+    rows += [{**ROW, "session": [f"U{n}"], "split": "train"} for n in range(3)]
+    task = session(written(tmp_path / "s.jsonl", *rows))
+    assert {name: len(ids) for name, ids in task.parts.items()} == {"search": 3, "test": 12}
+    assert "12 cases repeat the history and the answer of another part's and were left out" in task.notes
 
 
 def test_unknown_names_are_told_with_what_there_is(tmp_path: Path) -> None:
