@@ -17,7 +17,7 @@ from ...runs.visible import visible
 from ..outcome.canvas import Canvas, Chart
 from .study import Plot, Series
 
-WIDTH = 640
+WIDTH = 540
 EDGE = 14
 """Pixels left free around a plot."""
 COLOURS = 6
@@ -114,7 +114,7 @@ def _values(plot: Plot) -> Iterable[float]:
 def _head(plot: Plot) -> tuple[Canvas, float]:
     """Title, legend, the reference's name; returns where the plot may begin."""
     canvas, y = Canvas(), 18.0
-    for line in textwrap.wrap(visible(plot.title), 82)[:3] or [""]:
+    for line in textwrap.wrap(visible(plot.title), 68)[:3] or [""]:
         canvas.text(EDGE, y, line, "head")
         y += 17
     x = float(EDGE)
