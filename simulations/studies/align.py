@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, PositiveInt, field_validator
 
 from ...agents.ask import BudgetReached
@@ -59,6 +60,8 @@ IN_FULL = ("f1", "auc")
 class AlignConfig(StudyConfig):
     """Settings of `align`."""
 
+    seeds: PositiveInt = 1
+    """Pages a user has of each kind and ratio, drawn with seeds `seed`, `seed` + 1, …; a user's values are their mean."""
     items: int = Field(default=20, ge=4, le=60)
     """Items on a page."""
     ratios: tuple[PositiveInt, ...] = (1, 2, 3, 9)
@@ -148,7 +151,8 @@ async def _judge(config: AlignConfig, settings: SimulateConfig, workshop: Worksh
     personas = build_personas(train, chosen)
     for persona in personas:
         guard.show(persona.user, persona.history)
-    pages = draw_pages(split, guard, chosen, config.negatives, config.ratios, config.items, seed)
+    asked = (guard, chosen, config.negatives, config.ratios, config.items)
+    pages = [page for draw in config.all_seeds for page in draw_pages(split, *asked, draw)]
     if len({(page.kind, page.ratio) for page in pages}) < len(config.negatives) * len(config.ratios):
         raise StudyError(f"align: {train.name} has too few items for pages of {config.items}\n  ask for fewer (items)")
     notes = [
@@ -272,14 +276,26 @@ def _cells(config: AlignConfig, judged: Judged) -> Iterator[Cell]:
             pages = [judged.pages[i] for i in rows]
             labels: Bools = np.array([page.labels for page in pages], dtype=bool)
             test = np.array([page.user in judged.test for page in pages])
-            cell = Cell(kind, ratio, [page.user for page in pages if page.user in judged.test], {}, {})
+            owners = [page.user for page in pages if page.user in judged.test]
+            cell = Cell(kind, ratio, list(dict.fromkeys(owners)), {}, {})
+            place = {user: at for at, user in enumerate(cell.users)}
+            who = np.array([place[user] for user in owners])
             for arm, all_scores in judged.scores.items():
                 scores = np.array([all_scores[i] or [np.nan] * config.items for i in rows], dtype=float)
                 own = judged.answers and arm.startswith(AGENTS)
                 rule = ANSWER if own else fit_rule(scores[~test], labels[~test], config.criterion)
                 cell.rules[arm] = rule
-                cell.values[arm] = page_values(scores[test], labels[test], rule)
+                values = page_values(scores[test], labels[test], rule)
+                cell.values[arm] = {name: _by_user(value, who, len(place)) for name, value in values.items()}
             yield cell
+
+
+def _by_user(values: Floats, who: npt.NDArray[np.int64], users: int) -> Floats:
+    """Mean over each user's pages that have a value: (users,), NaN where none has."""
+    there = ~np.isnan(values)
+    count = np.bincount(who[there], minlength=users)
+    total = np.bincount(who[there], values[there], minlength=users)
+    return np.divide(total, count, out=np.full(users, np.nan), where=count > 0)
 
 
 @dataclass(frozen=True)

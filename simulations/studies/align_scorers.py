@@ -96,9 +96,7 @@ async def _read(
 ) -> Scores:
     """Each user's items once, whatever pages they stand on: a margin depends on the person and the item."""
     reader = ScoreReader(door, world, prompts, config.reads)
-    wanted: dict[str, dict[str, None]] = {}
-    for page in pages:
-        wanted.setdefault(page.user, {}).update(dict.fromkeys(page.items))
+    wanted = _wanted(pages)
     progress.stage("asking", len(wanted))
 
     async def one(user: str) -> dict[str, float]:
@@ -162,8 +160,20 @@ def popularity_scores(train: Dataset, pages: Sequence[TastePage]) -> Scores:
 
 
 def recommender_scores(recommender: Recommender, pages: Sequence[TastePage]) -> Scores:
-    """What a fitted recommender thinks of each item."""
-    return [np.asarray(recommender.scores(page.user, page.items), dtype=float).tolist() for page in pages]
+    """What a fitted recommender thinks of each item; each user is asked for once."""
+    known: dict[str, dict[str, float]] = {}
+    for user, items in _wanted(pages).items():
+        scores = np.asarray(recommender.scores(user, list(items)), dtype=float)
+        known[user] = dict(zip(items, scores.tolist(), strict=True))
+    return [[known[page.user][item] for item in page.items] for page in pages]
+
+
+def _wanted(pages: Sequence[TastePage]) -> dict[str, dict[str, None]]:
+    """User -> the different items of all their pages, in order."""
+    wanted: dict[str, dict[str, None]] = {}
+    for page in pages:
+        wanted.setdefault(page.user, {}).update(dict.fromkeys(page.items))
+    return wanted
 
 
 def text_scores(train: Dataset, pages: Sequence[TastePage], embed: Embed | None = None) -> Scores:

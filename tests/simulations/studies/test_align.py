@@ -98,6 +98,17 @@ def test_no_threshold_depends_on_a_test_user() -> None:
     assert set(one.users) == set(test)
 
 
+def test_more_pages_of_a_user_are_one_case(tmp_path: Path) -> None:
+    one, three = (ask(tmp_path, f"seeds-{n}", seeds=n, negatives=["random"], ratios=[4]) for n in (1, 3))
+    assert one["rows"]["random_1_4_auc"]["n"] == three["rows"]["random_1_4_auc"]["n"] == 20
+    assert one["rows"]["random_1_4_auc"]["value"] != three["rows"]["random_1_4_auc"]["value"]
+
+    def width(found: dict[str, Any]) -> float:
+        return found["rows"]["random_1_4_auc"]["high"] - found["rows"]["random_1_4_auc"]["low"]
+
+    assert width(three) < width(one)
+
+
 def test_the_best_threshold_is_found_on_either_scale() -> None:
     labels = np.array([[True, False, False, True]] * 6)
     own = np.where(labels, 0.9, 0.2).astype(np.float64)
