@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
 from ...agents.personas import sample_users
 from ...agents.randomness import keys, uniforms
-from ...methods.recommenders import BlockRecommender, Recommender, open_recommender
+from ...methods.recommenders import Recommender, open_recommender
 
 if TYPE_CHECKING:
     from ...data import Dataset
@@ -27,10 +27,14 @@ def _fit(base: str, config: Mapping[str, Any] | None, seed: int, data: Dataset) 
     return made[fresh.policy_id]
 
 
-def lend(data: Dataset, fitted: Recommender) -> None:
-    """Hand over a recommender fitted on `data` for stand-ins to ask, where it is one of ours, which never change once fitted."""
-    if isinstance(fitted, BlockRecommender):  # nobody can promise that of a recommender of the user's
-        _fitted.setdefault(data, {})[fitted.policy_id] = fitted
+def lend(
+    base: str, config: Mapping[str, Any] | None, seed: int, data: Dataset, fitted: Callable[[], Recommender]
+) -> None:
+    """Hand over what `fitted` gives, one of our baselines fitted on `data`, unless stand-ins have it already."""
+    made = _fitted.setdefault(data, {})
+    named = open_recommender(base, seed=seed, config=config).policy_id
+    if named not in made:
+        made[named] = fitted()
 
 
 class Fixed:

@@ -118,7 +118,7 @@ class Validity:
         if len(arms) < LEAST:
             raise StudyError(
                 f"{len(arms)} recommenders have too few orders to tell agreement from chance: give {LEAST} or more\n"
-                "  degraded versions count:  --set shares=[0.25,0.5,0.75]"
+                "  degraded versions count:  --option shares=0.25,0.5,0.75"
             )
         real = _read_real(await workshop.part("real", lambda: _real(config, workshop)))
         own = await _play(config, workshop, {})
@@ -173,9 +173,10 @@ def _fixed(own: dict[str, Any], config: ValidityConfig, workshop: Workshop) -> d
 
 def _lend(own: dict[str, Any], config: ValidityConfig, workshop: Workshop) -> None:
     """Spare stand-ins a second fit of what the first seed has fitted."""
-    settings = config.rehearsals(**own)
-    if own["recommender"] in BASELINES:
-        lend(workshop.shared.split(settings).train, workshop.shared.recommender(settings))
+    base, settings = own["recommender"], config.rehearsals(**own)
+    if base in BASELINES:  # they never change once fitted, which nobody can promise of a recommender of the user's
+        train = workshop.shared.split(settings).train
+        lend(base, own["recommender_config"], config.seed, train, lambda: workshop.shared.recommender(settings))
 
 
 async def _play_strangers(config: ValidityConfig, workshop: Workshop) -> Sample:
@@ -357,7 +358,7 @@ def _result(
     if config.metric not in own.sums:
         raise StudyError(
             f"these rehearsals say nothing of {config.metric} (no ratings, or fewer than {LEAST_HITS} hits)\n"
-            f"  take one of {', '.join(own.sums) or 'none'}:  --set metric=…"
+            f"  take one of {', '.join(own.sums) or 'none'}:  --option metric=…"
         )
     n = len(arms)
     truth = real.values[config.real]
@@ -576,7 +577,8 @@ def _smallest_rows(key: str, real: str, pairs: Sequence[Pair]) -> list[Row]:
     """From which real difference on all, or four fifths, of the pairs are told apart in the right direction."""
     sizes = [abs(pair.real.value or 0.0) for pair in pairs]
     right = sum(pair.right for pair in pairs)
-    wrong = sum(pair.told and not pair.right for pair in pairs)
+    wrong = [pair for pair in pairs if pair.told and not pair.right]
+    sure = sum(pair.real.found for pair in wrong)
     largest = Baseline(max(sizes), "the largest among these")
     itself = smallest(sizes, [pair.real.found for pair in pairs], 1.0)
     rows = []
@@ -600,7 +602,8 @@ def _smallest_rows(key: str, real: str, pairs: Sequence[Pair]) -> list[Row]:
                     ),
                 ),
                 ("" if at is not None else "not even the largest was told apart rightly; ")
-                + f"{right} of {len(pairs)} pairs told apart in the right direction, {wrong} in the wrong one",
+                + f"{right} of {len(pairs)} pairs told apart in the right direction, {len(wrong)} in the wrong one"
+                + (f" ({sure} of these where real data itself tells the two apart)" if wrong else ""),
             )
         )
     return rows
