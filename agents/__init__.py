@@ -8,6 +8,7 @@
     ask.py, ask_generate.py, ask_score.py, answers.py                  who answers for the user: text, or likelihoods
     calibration.py, calibration_items.py, rating_calibration.py        what a small model's likelihoods mean
     scripted.py, affinity.py, planted.py                               users without a model; planted truth for controls
+    questions.py, unmet.py                                             questions from outside; items that a user never met
     randomness.py                                                      chance from (seed, user, page), never from a shared stream
     prompts/                                                           one file per question asked of a model
 
