@@ -7,6 +7,7 @@
     rehearsal.py   start, resume, replay                    recorded.py    the recommender of a replay
     tables.py      the run's documented tables              outcome/       what came of it: numbers, report, charts
     shared.py      what several rehearsals have in common   sweep/         a grid of rehearsals and its table
+    interviews.py  questions to agents from outside         studies/       questions asked of rehearsals
 
 A study (a question asked of rehearsals) is a new file here. The names below are the public face; they load on first use.
 """
@@ -23,6 +24,7 @@ from .config import VOLATILE, SimulateConfig, SimulateError, load_config
 
 if TYPE_CHECKING:
     from .forecasting import Forecast, forecast
+    from .interviews import interview
     from .outcome.report import write_picture, write_report
     from .outcome.summary import Summary, degenerate, print_summary, summarise
     from .policy import Policy
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "Forecast": "forecasting",
     "forecast": "forecasting",
+    "interview": "interviews",
     "Mind": "population",
     "Policy": "policy",
     "Population": "population",
@@ -62,6 +65,7 @@ __all__ = [
     "Summary",
     "degenerate",
     "forecast",
+    "interview",
     "load_config",
     "prepare",
     "print_summary",
