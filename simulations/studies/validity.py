@@ -574,17 +574,16 @@ def _variant_rows(
 
 
 def _smallest_rows(key: str, real: str, pairs: Sequence[Pair]) -> list[Row]:
-    """From which real difference on all, or four fifths, of the pairs are told apart in the right direction."""
-    sizes = [abs(pair.real.value or 0.0) for pair in pairs]
-    right = sum(pair.right for pair in pairs)
-    wrong = [pair for pair in pairs if pair.told and not pair.right]
-    sure = sum(pair.real.found for pair in wrong)
-    largest = Baseline(max(sizes), "the largest among these")
-    itself = smallest(sizes, [pair.real.found for pair in pairs], 1.0)
+    """From which real difference on all, or four fifths, of the pairs are told apart in the right direction. Pairs that real
+    data itself cannot tell apart have no direction to be right about."""
+    told = [pair for pair in pairs if pair.real.found]
+    sizes = [abs(pair.real.value or 0.0) for pair in told]
+    right, wrong = sum(pair.right for pair in told), sum(pair.told and not pair.right for pair in told)
+    unsure = sum(pair.told for pair in pairs if not pair.real.found)
     rows = []
     for share, words in ((1.0, "all pairs"), (0.8, "80 % of pairs")):
-        at = smallest(sizes, [pair.right for pair in pairs], share)
-        bounds = (None, None) if at is None else _size_bounds(pairs[at].real)
+        at = smallest(sizes, [pair.right for pair in told], share)
+        bounds = (None, None) if at is None else _size_bounds(told[at].real)
         rows.append(
             Row(
                 f"smallest_{key}_{share:.0%}".rstrip("%"),
@@ -592,18 +591,15 @@ def _smallest_rows(key: str, real: str, pairs: Sequence[Pair]) -> list[Row]:
                 None if at is None else sizes[at],
                 "bits",
                 *bounds,
-                len(pairs),
-                "pairs",
+                len(told),
+                "pairs that real data tells apart",
                 (
-                    largest,
-                    Baseline(
-                        None if itself is None else sizes[itself],
-                        "from here on real data itself tells all pairs apart",
-                    ),
+                    Baseline(max(sizes, default=None), "the largest among these"),
+                    Baseline(min(sizes, default=None), "the smallest that real data itself tells apart"),
                 ),
                 ("" if at is not None else "not even the largest was told apart rightly; ")
-                + f"{right} of {len(pairs)} pairs told apart in the right direction, {len(wrong)} in the wrong one"
-                + (f" ({sure} of these where real data itself tells the two apart)" if wrong else ""),
+                + f"{right} of {len(told)} told apart in the right direction, {wrong} in the wrong one; of {len(pairs) - len(told)}"
+                f" pairs that real data cannot tell apart, {unsure}",
             )
         )
     return rows
@@ -637,6 +633,7 @@ def _verdict(
     )
     if bounds.low <= 0 or (found.rho <= by_chance(n)[1] and chance_of(found.rho, n) > 0.05):
         return f"no agreement found: by {label}, {value}, as chance would have it"
+    pairs = [pair for pair in pairs if pair.real.found]
     sizes = [abs(pair.real.value or 0.0) for pair in pairs]
     at = smallest(sizes, [pair.right for pair in pairs], 0.8)
     least = "" if at is None else f"; differences of {show(sizes[at], 'bits')} and more are told apart in 4 of 5 pairs"

@@ -119,6 +119,8 @@ def test_every_number_has_interval_rival_and_control(small: tuple[dict[str, Any]
     named = [case["recommender"] for case in cases(path, "recommenders")]
     assert named == ["ease", "pop", "random", "ease, 30% random", "ease, 60% random"]
     assert len({(c["a"], c["b"]) for c in cases(path, "pairs")}) == 10
+    told = [c for c in cases(path, "pairs") if c["metric"] == "likes" and c["real_low"] * c["real_high"] > 0]
+    assert rows["smallest_likes_80"]["n"] == len(told) > 0  # the others have no direction to be right about
 
 
 def test_the_rows_are_those_of_the_cases(small: tuple[dict[str, Any], Path]) -> None:
