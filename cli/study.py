@@ -45,7 +45,7 @@ class _Studies(TyperGroup):
             for name, question in questions().items():
                 _each.command(name, cls=_OneStudy, epilog=EPILOG, help=question)(_command(name))
             made: Any = typer.main.get_command(_each)
-            self._all = {**self._own, **made.commands}
+            self._all = {**self._own, **{name: each for name, each in made.commands.items() if name != "-"}}
         return self._all
 
     @commands.setter
@@ -351,7 +351,7 @@ def _own_settings(study: str) -> str:
         if name not in StudyConfig.model_fields:
             default = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
             shown = f" (default: {_plain(default)})" if default not in (None, "", (), {}) else ""
-            parts.append(f"{name}: {told.get(name, '')}{shown}".replace("[", "\\["))
+            parts.append(f"{name}: {told.get(name, '')}{shown}".replace("[", "\\[").replace("…", "..."))
     return "Its own settings, by --option:\n\n" + "\n\n".join(parts) if parts else ""
 
 

@@ -8,12 +8,18 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from recloop.cli import simulate_options
 from recloop.simulations import SimulateConfig
+from recloop.simulations.studies.table import STUDIES
 from typer.main import get_command
 
 COMMANDS: tuple[tuple[str, ...], ...] = (
     (),
     ("simulate",),
     ("sweep",),
+    ("study",),
+    ("study", "list"),
+    *(("study", name) for name in STUDIES),
+    ("augment",),
+    ("interview",),
     ("resume",),
     ("replay",),
     ("report",),
