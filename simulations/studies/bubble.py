@@ -120,8 +120,9 @@ async def _round(
 
     shown = await workshop.part(f"{name}-lists", lists)
     file = _written(workshop.run.path.resolve() / "lists" / f"{name}.csv", shown)
-    # The seed stays: it says who the users are. Their luck differs with the items that they meet.
-    await workshop.rehearse(name, plain.model_copy(update={"recommender": str(file), "recommender_config": {}}))
+    # The seed stays, for it says who the users are; every visit has luck of its own, the same in all arms.
+    lucky = {"recommender": str(file), "recommender_config": {}, "chance": 1_000 * seed + turn}
+    await workshop.rehearse(name, plain.model_copy(update=lucky))
     train = workshop.shared.split(plain).train
 
     def numbers() -> dict[str, Any]:
