@@ -5,7 +5,7 @@
     fatigue.py, satisfaction.py                                        how a user tires, and how content they are
     actions.py, action_sets.py                                         slates, actions, decisions as data; what a page offers
     user_graph.py, user_steps.py, user_state.py                        observe, react, remember, reflect, decide
-    ask.py, ask_generate.py, ask_score.py, answers.py                  who answers for the user: text, or likelihoods
+    ask.py, ask_generate.py, ask_score.py, ask_preference.py, answers.py   who answers for the user: text, or likelihoods
     calibration.py, calibration_items.py, rating_calibration.py        what a small model's likelihoods mean
     scripted.py, affinity.py, planted.py                               users without a model; planted truth for controls
     questions.py, unmet.py                                             questions from outside; items that a user never met
