@@ -179,7 +179,8 @@ def test_prompts_are_the_prompt_files() -> None:
     assert table["score"] == set(SCORE)
     files = {path.stem for path in (ROOT / "agents" / "prompts").glob("*.md")}
     assert files <= set(code(section_of("docs/agents.md", "Prompts")))
-    assert files == set().union(*table.values())
+    elsewhere = {"prefer", "question", "question_score"}  # asked by `recloop augment` and `recloop interview`
+    assert files - elsewhere == set().union(*table.values())
 
 
 def test_formulas_have_the_codes_constants() -> None:
