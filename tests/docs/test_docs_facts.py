@@ -179,7 +179,7 @@ def test_prompts_are_the_prompt_files() -> None:
     assert table["score"] == set(SCORE)
     files = {path.stem for path in (ROOT / "agents" / "prompts").glob("*.md")}
     assert files <= set(code(section_of("docs/agents.md", "Prompts")))
-    elsewhere = {"prefer", "question", "question_score"}  # asked by `recloop augment` and `recloop interview`
+    elsewhere = {"question", "question_score"}  # asked by `recloop interview`
     assert files - elsewhere == set().union(*table.values())
 
 

@@ -128,7 +128,11 @@ def test_more_than_k_is_cut_and_a_full_list_is_no_problem():
     assert not model.problems
 
 
-@pytest.mark.parametrize("thing", [WithTop, WithTop(), WithScores, WithScores(), best_unseen], ids=str)
+@pytest.mark.parametrize(
+    "thing",
+    [WithTop, WithTop(), WithScores, WithScores(), best_unseen],
+    ids=["class with top", "object with top", "class with scores", "object with scores", "function"],
+)
 def test_objects_classes_and_functions_keep_the_contract(thing):
     model = open_recommender(thing).fit(DATA)
     assert isinstance(model, Recommender)
