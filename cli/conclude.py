@@ -15,16 +15,17 @@ from .output import FAILED, PAUSED, console, note, print_json, say
 from .stopping import Stopped, run_stoppable
 
 
-def carry_out(work: Callable[[Bars], Coroutine[Any, Any, Any]], path: Path) -> None:
-    """Run a rehearsal to its end under progress bars. Signals and errors leave it at its last page, and say how to go on."""
+def carry_out(work: Callable[[Bars], Coroutine[Any, Any, Any]], path: Path, unit: str = "page") -> None:
+    """Run a rehearsal to its end under progress bars. Signals and errors leave it at its last page, and say how to go on.
+    `unit`: what the work is recorded by, where that is not pages."""
     from ..runs import is_run
 
     there_before = is_run(path)
     try:
         with Bars() as bars:
-            run_stoppable(work(bars), under_way=lambda: bars.begun and is_run(path))
+            run_stoppable(work(bars), under_way=lambda: bars.begun and is_run(path), unit=unit)
     except Stopped:
-        note("interrupted; nothing recorded is lost" if is_run(path) else "interrupted before the first page")
+        note("interrupted; nothing recorded is lost" if is_run(path) else f"interrupted before the first {unit}")
         _say_resume(path)
         raise
     except Exception:

@@ -198,7 +198,9 @@ def command(
     from .conclude import carry_out
 
     path = out.expanduser() if out is not None else new_run_path(name=settings.name)
-    carry_out(lambda bars: optimize_as(settings, out=path, approver=_approver(as_json, bars), progress=bars), path)
+    carry_out(
+        lambda bars: optimize_as(settings, out=path, approver=_approver(as_json, bars), progress=bars), path, "step"
+    )
     conclude_search(path, as_json)
 
 
@@ -359,7 +361,7 @@ def resume_search(path: Path, changes: dict[str, Any], accept: str | None, as_js
 
         await resume(path, approver=approver, progress=bars, **changes)
 
-    carry_out(work, path)
+    carry_out(work, path, "step")
     conclude_search(path, as_json)
 
 

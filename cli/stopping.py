@@ -25,12 +25,14 @@ class Stopped(typer.Exit):
     """Work that a signal ended: the command ends too, with the signal's exit code."""
 
 
-def run_stoppable(work: Coroutine[Any, Any, T], *, under_way: Callable[[], bool] = lambda: False) -> T:
+def run_stoppable(
+    work: Coroutine[Any, Any, T], *, under_way: Callable[[], bool] = lambda: False, unit: str = "page"
+) -> T:
     """`asyncio.run` that a signal stops; raises `Stopped`.
 
     What is printed meanwhile, by a recommender of the user's say, goes to stderr: stdout is for what comes of it.
     While `under_way` says so, the first signal cancels the work, which then leaves things in order. At any other time,
-    and at a second signal, it is interrupted where it stands, inside a long computation too.
+    and at a second signal, it is interrupted where it stands, inside a long computation too. `unit`: what it is recorded by.
     """
     signals: list[signal.Signals] = []
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
@@ -48,7 +50,7 @@ def run_stoppable(work: Coroutine[Any, Any, T], *, under_way: Callable[[], bool]
         loop.call_soon_threadsafe(cancel, task)
 
     def cancel(task: asyncio.Task[Any]) -> None:
-        note("stopping at the last whole page (again: at once)")
+        note(f"stopping at the last whole {unit} (again: at once)")
         task.cancel()
 
     try:

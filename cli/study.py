@@ -223,7 +223,9 @@ def conclude_study(path: Path, as_json: bool, then: Callable[[Path], dict[str, A
         print_json({**facts, "report": page, **(kept or {})})
     else:
         say()
-        say(f"study       {path}\nreport      {page}\nrehearsals  {path / 'runs'}")
+        say(f"study       {path}\nreport      {page}")
+        if (runs := path / "runs").is_dir():  # a study of recorded runs makes none of its own
+            say(f"rehearsals  {runs}")
     if status != "finished":
         note(f"{status}: {reason}")
         larger = larger_budget(str(asked["config"]["budget"]), reason)

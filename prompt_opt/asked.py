@@ -162,6 +162,11 @@ async def resume(
         return path
     given = {"budget": budget, "concurrency": concurrency, "base_url": base_url, "price": price}
     changes = {name: value for name, value in given.items() if value is not None}
+    if not _configured(manifest):
+        raise OptimizeError(
+            "this search was started from Python, so only Python can go on with it\n"
+            f"  call optimize(...) again with out={str(path)!r}"
+        )
     config = checked({**manifest.config, **changes})
     async with _opened(config, api_key, proposer_api_key, path) as opened:
         if changes:
@@ -175,6 +180,11 @@ async def replay(path: Path, *, out: Path, progress: Progress | None = None) -> 
     """Search again from the recorded calls, without a model, into `out`; returns both digests. A person's decisions are
     taken from the log. Raises `ReplayDiverged` naming the first call that is not in the recording."""
     with Run.open(path) as old:
+        if not _configured(old.manifest):
+            raise OptimizeError(
+                "this search was started from Python, so it can be replayed only there\n"
+                "  its task and optimizer were given as objects, which no setting names"
+            )
         config = checked(old.manifest.config)
         said = {e.agent: e.data.get("texts", e.data["accepted"]) for e in old.events(kind="accepted") if e.page >= 0}
 
@@ -186,6 +196,11 @@ async def replay(path: Path, *, out: Path, progress: Progress | None = None) -> 
         with Run.open(out, write=True) as new:
             new.calls.adopt(old.calls)
             return old.digest(), new.digest()
+
+
+def _configured(manifest: Manifest) -> bool:
+    """Whether settings name all that the search needs: one started from Python had its task and optimizer as objects."""
+    return "task_options" in manifest.config
 
 
 async def _carry_out(

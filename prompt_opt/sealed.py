@@ -50,7 +50,8 @@ class Judge(Conductor):
         known = {event.agent: _results(event) for event in run.events(kind=log.SCORES) if event.node == "test"}
         for name in tested:
             if name not in known:
-                self.progress.stage("sealed test", len(self.splits.test))
+                whose = "seed" if name == seed.id else "winner"
+                self.progress.stage(f"sealed test, {whose}", len(self.splits.test))
                 found = await self.results(self.candidates[name].texts, name, self.splits.test)
                 _check(found)
                 run.commit(run.barrier + 1, [log.scores_event(name, "test", found, -1)])

@@ -257,9 +257,9 @@ def _notes(
     baskets: Baskets,
 ) -> tuple[str, ...]:
     where = path.name if folder == path else f"{path.name}/{folder.name}"
-    notes = [
-        f"{len(kept)} of {len(sessions)} usable sessions of {where}; baselines know {baskets.count} training sessions"
-    ]
+    others = len(sessions) - len(kept)
+    whose = f"the other {others}" if others == baskets.count else f"{baskets.count} training sessions"
+    notes = [f"{len(sessions)} usable sessions of {where}: {len(kept)} are used, {whose} train the baselines"]
     if tally["repeats"]:
         notes.append(f"{tally['repeats']} sessions left out: the target stands in its own history")
     if tally["short"]:

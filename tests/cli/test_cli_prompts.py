@@ -201,3 +201,15 @@ def test_a_run_that_names_code_is_exported_without_importing_it(cli: Any, search
     manifest.write_text(json.dumps(told))
     assert "names code to import (evil.module:program)" in cli("prompts", "export", "done", "--as", "dspy").refused()
     assert cli("prompts", "export", "done", "--as", "text").code == 0
+
+
+def test_a_search_that_python_started_is_gone_on_with_and_replayed_there_only(cli: Any, searches: Path) -> None:
+    before = contents(searches)
+    for command, name, words in (
+        ("resume", "lost", "so only Python can go on with it"),
+        ("replay", "done", "so it can be replayed only there"),
+    ):
+        result = cli(command, name)
+        assert result.code == 2
+        assert f"this search was started from Python, {words}" in " ".join(result.err.split())
+    assert contents(searches) == before
