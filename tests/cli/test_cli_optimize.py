@@ -302,6 +302,7 @@ def test_ctrl_c_leaves_a_search_that_goes_on_as_if_unbroken(
     finally:
         started.kill()
     assert (started.returncode, out) == (130, ""), err
+    assert "stopping at the last whole step" in err
     assert "go on with:  recloop resume run" in err
     assert cli("runs", "list", ".", "--json").json[0]["status"] == "paused"
     server.configure(latency="none")
