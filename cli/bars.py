@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -13,9 +14,12 @@ from rich.progress import Progress as RichProgress
 
 from .output import note
 
+SILENT = 30.0
+"""Seconds after which a plain line is due, however little has been done."""
+
 
 class Bars:
-    """One bar per stage, on stderr; a plain line per fifth where stderr is no terminal."""
+    """One bar per stage, on stderr; where stderr is no terminal a plain line per fifth, and at least every half minute."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
@@ -32,6 +36,7 @@ class Bars:
         )
         self.task: TaskID | None = None
         self._done = self._total = 0
+        self._said = 0.0
         self._name = ""
 
     @property
@@ -59,7 +64,7 @@ class Bars:
 
     def stage(self, name: str, total: int) -> None:
         """A new bar begins."""
-        self._name, self._done, self._total = name, 0, total
+        self._name, self._done, self._total, self._said = name, 0, total, time.monotonic()
         self.task = self.bars.add_task(name, total=total)
 
     def advance(self, steps: int = 1) -> None:
@@ -70,7 +75,9 @@ class Bars:
             self.bars.advance(self.task, steps)
         before, self._done = self._done, self._done + steps
         fifth = max(1, self._total // 5)
-        if self.plain and (before // fifth != self._done // fifth or self._done == self._total):
+        due = before // fifth != self._done // fifth or self._done == self._total
+        if self.plain and (due or time.monotonic() - self._said > SILENT):
+            self._said = time.monotonic()
             note(f"{self._name}: {self._done}/{self._total}")
 
     def note(self, text: str) -> None:

@@ -177,7 +177,7 @@ def command(
       recloop optimize --task news --data MIND/ --optimizer recprompt
       recloop optimize --task session --data sessions.jsonl --seed-prompt mine.md
       recloop optimize --task dspy:my.module:program --model openai/gpt-4o-mini
-      recloop optimize compare --optimizers racing,po4isr --seeds 3 --budget calls=600
+      recloop optimize compare --model openai/gpt-4o-mini --seeds 3 --budget calls=600
 
     What next: `recloop prompts show RUN`, `recloop prompts diff RUN`,
     `recloop report RUN --open`, `recloop prompts export RUN --as dspy`.
@@ -339,6 +339,8 @@ def resume_search(path: Path, changes: dict[str, Any], accept: str | None, as_js
         raise CommandError("a search has no pages\n  leave --pages out")
     decision = None if accept is None else _decision(path, accept)
     manifest = Manifest.read(path)
+    if manifest.status == "finished" and accept is not None:
+        raise CommandError(f"{path} is finished: no prompt waits in it\n  leave --accept out")
     if manifest.status == "finished":
         note(f"{path} is finished already; this is what came of it")
         conclude_search(path, as_json)
@@ -469,8 +471,8 @@ def compare(
     Every optimizer searches with every seed; each search is a run of its own
     below DIR. The same line with the same --out goes on with what is there.
 
-      recloop optimize compare --optimizers racing,po4isr --budget calls=800
-      recloop optimize compare --seeds 5 --set search=40 --out study
+      recloop optimize compare --model openai/gpt-4o-mini --budget calls=800
+      recloop optimize compare --seeds 5 --config settings.toml --out study
 
     Exit code 3 where a search is paused: the same line goes on with it.
     """

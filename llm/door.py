@@ -374,4 +374,5 @@ def _outcome(reading: Reading, raw: Any, **spent: Any) -> Outcome[Any]:
     text = getattr(raw, "text", "")
     if getattr(raw, "floored", 0):
         text = f"{raw.floored} label(s) were not listed by the endpoint: their numbers are upper bounds"
-    return Outcome(reading.status, reading.value, text, reading.error, **spent)
+    own = raw.usage if raw.usage.total else spent["usage"]
+    return Outcome(reading.status, reading.value, text, reading.error, own=own, **spent)

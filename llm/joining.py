@@ -29,6 +29,7 @@ def joined(first: Outcome[Any], second: Outcome[Any]) -> Outcome[Any]:
         attempts=first.attempts + second.attempts,
         recorded=first.recorded and second.recorded,
         keys=(first.key, second.key),
+        own=Usage(first.own.prompt + second.own.prompt, first.own.completion + second.own.completion),
     )
 
 

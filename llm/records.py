@@ -13,7 +13,7 @@ from .errors import ReplayDiverged
 from .keys import canonical, key_of
 from .line import Sent
 from .providers.base import RawAnswer, RawScores
-from .types import Place
+from .types import Place, Usage
 
 _SHOWN = 160
 
@@ -53,6 +53,8 @@ def make_record(
 
 def answer_to(answer: RawAnswer) -> dict[str, Any]:
     response: dict[str, Any] = {"text": answer.text, "finish_reason": answer.finish_reason, "model": answer.model}
+    if answer.usage.total:  # of this answer alone; the record's own counts hold the tries before it
+        response["usage"] = [answer.usage.prompt, answer.usage.completion]
     if answer.refusal:
         response["refusal"] = answer.refusal
     if answer.tool_calls:
@@ -64,6 +66,7 @@ def answer_from(response: Mapping[str, Any]) -> RawAnswer:
     return RawAnswer(
         response["text"],
         response.get("finish_reason", "stop"),
+        usage=Usage(*response.get("usage", ())),
         model=response.get("model", ""),
         refusal=response.get("refusal", ""),
         tool_calls=tuple(response.get("tool_calls", ())),
@@ -71,11 +74,19 @@ def answer_from(response: Mapping[str, Any]) -> RawAnswer:
 
 
 def scores_to(scores: RawScores) -> dict[str, Any]:
-    return {"values": scores.values, "floored": scores.floored, "model": scores.model}
+    response: dict[str, Any] = {"values": scores.values, "floored": scores.floored, "model": scores.model}
+    if scores.usage.total:
+        response["usage"] = [scores.usage.prompt, scores.usage.completion]
+    return response
 
 
 def scores_from(response: Mapping[str, Any]) -> RawScores:
-    return RawScores(response["values"], model=response.get("model", ""), floored=response.get("floored", 0))
+    return RawScores(
+        response["values"],
+        usage=Usage(*response.get("usage", ())),
+        model=response.get("model", ""),
+        floored=response.get("floored", 0),
+    )
 
 
 def diverged(cassette: Cassette | None, at: Place, model: str, kind: str, request: Mapping[str, Any]) -> ReplayDiverged:

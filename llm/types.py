@@ -76,6 +76,7 @@ class Outcome(Generic[T]):
     `value` is None unless `status` is "ok". `text` is the raw answer where there was one (also of a `parse_fail`).
     `cost` is in US dollars, None where the model's price is unknown. `latency` is in seconds (0 for a recorded answer).
     `key` names the recorded call in the run's cassette; `keys` also names the calls of a bounded repair, oldest first.
+    `own`: tokens of the answers alone, without tries that were lost before them: equal however often a call was tried.
     """
 
     status: Status
@@ -89,6 +90,7 @@ class Outcome(Generic[T]):
     recorded: bool = False
     key: str = ""
     keys: tuple[str, ...] = ()
+    own: Usage = field(default_factory=Usage)
 
     @property
     def ok(self) -> bool:

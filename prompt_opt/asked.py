@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 from ..llm import Budget, BudgetError, Door, Price, Usage, open_model
 from ..runs import Manifest, Run, check_vacant, is_run, new_run_path
 from ..runs.progress import Progress, Silent
+from .account import Account
 from .context import Context, Optimizer
 from .errors import OptimizeError
 from .search import Approver, Finished, finished, first_candidate, make_context, optimize
@@ -370,6 +371,9 @@ async def forecast(config: OptimizeConfig) -> Forecast:
         said = opened.optimizer.forecast(context)
         size = _tokens(task, context)
         cases, test = int(said.get("task", 0)), 2 * len(splits.test)
+        Account(
+            Budget.parse(config.budget) if config.budget else None, test
+        )  # whether that leaves anything to search with
         likely = None if "likely" not in said else int(said["likely"]) + test
         return Forecast(
             len(task.cases),

@@ -13,7 +13,7 @@ from ..evaluators import paired_difference, proportion
 from ..runs import Manifest, Run, is_run
 from ..runs.progress import Progress, Silent
 from . import journal as log
-from .asked import OptimizeConfig, checked, optimize_as, optimizer_of, resume
+from .asked import OptimizeConfig, checked, forecast, optimize_as, optimizer_of, resume
 from .errors import OptimizeError
 from .search import finished
 from .tables import VOLATILE
@@ -74,6 +74,8 @@ async def compare_optimizers(
     ]
     for each in asked:
         optimizer_of(each)
+        if each.seed == config.seed and not is_run(out / each.name):
+            await forecast(each)  # what one of them cannot do shows before another has been paid for
         _same_settings(out / each.name, each)
     for each in asked:
         path = out / each.name

@@ -68,8 +68,6 @@ class Conductor:
         self._answers: dict[int, Any] = {}
         self._jobs: list[tuple[Candidate, list[str]]] = []
         self._begun = self._sent = False
-        self._went_on = len(run.calls) > 0 and run.barrier > 0
-        """Whether this process goes on with another's work: calls may then have been tried, and cut off, before."""
         self._refusal = ""
 
     # -- what the graph calls
@@ -101,8 +99,10 @@ class Conductor:
         async def one(case: Case) -> Result:
             outcome = await self.task.run(texts, case, self.model, Place(candidate, 0, case.id))
             result = self.task.score(case, outcome)
-            if self._went_on:
-                result = replace(result, tokens=self._recorded_tokens(result.calls, result.tokens))
+            if (
+                outcome.own.total
+            ):  # tries that were lost are no part of what a prompt takes, and differ between equal runs
+                result = replace(result, tokens=outcome.own.total)
             self.progress.advance()
             return result
 
@@ -121,17 +121,7 @@ class Conductor:
         )
         value = outcome.value
         plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-        usage = outcome.usage
-        if self._went_on:
-            usage = replace(usage, prompt=self._recorded_tokens(outcome.keys, usage.total), completion=0)
-        self._answers[part] = replace(outcome, value=plain, usage=usage)
-
-    def _recorded_tokens(self, calls: Sequence[str], told: int) -> int:
-        """What the cassette has for these calls: a try that was cut off before a pause is in it, and not in what the
-        answer says of itself. A replay reads the same there."""
-        records = [self.run.calls.get(key, whole=False) for key in calls]
-        found = [record.prompt_tokens + record.completion_tokens for record in records if record is not None]
-        return sum(found) if len(found) == len(calls) else told
+        self._answers[part] = replace(outcome, value=plain, usage=outcome.own if outcome.own.total else outcome.usage)
 
     async def outside(self) -> None:
         """Let another library work."""

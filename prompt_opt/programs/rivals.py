@@ -26,6 +26,7 @@ from ...llm.types import Place
 from ..candidate import Candidate
 from ..context import Context
 from ..errors import EndpointLost, OptimizeError
+from ..optimizers.worked import needs_a_writer
 from ..steps import Bench, Choice, Enter, Evaluate, Note, OutOfBudget, Outside, Search
 from .metered import Fatal, Meter, Metered, Stopped, dspy_face
 
@@ -68,6 +69,7 @@ class Rival:
         raise NotImplementedError
 
     def search(self, context: Context) -> Search:
+        needs_a_writer(context, self.name)
         seed = context.seed_candidate
         answer = yield Outside(self.name, partial(self._work, context))
         yield Note("rival", seed.id, answer["ended"], {k: answer[k] for k in ("calls", "tokens", "missing", "broken")})
@@ -97,6 +99,7 @@ class Rival:
 
     def forecast(self, context: Context) -> Mapping[str, Any]:
         """By the library's own rules a light run takes some hundred calls; a budget is what bounds it."""
+        needs_a_writer(context, self.name)
         kept = len(context.selection) * (1 + self.config.finalists)
         return {"task": {"light": 500, "medium": 1500, "heavy": 4000}[self.config.effort] + kept, "proposals": 30}
 

@@ -6,15 +6,18 @@ from pathlib import Path
 
 from pydantic import Field, PositiveInt
 
-from ...data import Dataset, load_dataset
+from ...data import DataError, Dataset, load_dataset
 from ...data.shelf import find_dataset
 from ...llm.types import Abilities
+from .asking import choose
 from .building import FILMS, ITEMS, ListOptions, asking_of, build
 from .listwise import ListTask
 from .session_dataset import Drawing, Negatives, sessions_of
 from .session_files import Reading, claims, parse_roles, read_sessions
 
 ABOUT = "from what one person took up so far"
+MANY, FEW = 20, 10
+"""Candidates of a case by default: of a list that is written (PO4ISR's number), of titles that are read."""
 CASES = 300
 """Cases made of a data set where `max_cases` does not say."""
 
@@ -22,8 +25,9 @@ CASES = 300
 class SessionOptions(ListOptions):
     """Options of `--task session`."""
 
-    candidates: PositiveInt = Field(20, ge=2)
-    """From a data set: candidates of a case, the target among them."""
+    candidates: PositiveInt | None = Field(None, ge=2)
+    """From a data set: candidates of a case, the target among them. None: 20, and 10 where likelihoods are read, since a
+    small model reads every title twice."""
     negatives: Negatives = "popularity"
     """From a data set: how the other candidates are drawn: "popularity" (in proportion to it, as targets are), "uniform"
     (alike from all items), "half" (half of each)."""
@@ -53,11 +57,12 @@ def open_session(
     path = None if data is None or isinstance(data, Dataset) else find_dataset(data)
     if path is not None and claims(path, roles):
         return _from_files(path, options, metric, seed, abilities)
-    dataset = data if isinstance(data, Dataset) else load_dataset(data or "movietweetings")
+    dataset = data if isinstance(data, Dataset) else _interactions(data)
+    likelihood = choose(options.read, abilities) == "likelihood"
     drawing = Drawing(
         options.history,
         options.min_history,
-        options.candidates,
+        options.candidates or (FEW if likelihood else MANY),
         options.negatives,
         options.like,
         options.max_cases or CASES,
@@ -76,6 +81,20 @@ def open_session(
         baskets=found.baskets,
         notes=found.notes,
     )
+
+
+def _interactions(data: str | Path | None) -> Dataset:
+    """A data set of interactions. A file that is neither that nor one of sessions is told how to become one."""
+    try:
+        return load_dataset(data or "movietweetings")
+    except DataError as error:
+        if data is None or not Path(data).is_file():
+            raise
+        raise DataError(
+            str(error).splitlines()[0],
+            "rows of sessions: --task-option columns=session=COLUMN,candidates=COLUMN,target=COLUMN;"
+            " rows of interactions: call the columns user, item, rating, time",
+        ) from None
 
 
 def words_of(data: Dataset) -> tuple[str, str]:

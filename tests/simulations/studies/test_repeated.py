@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
-from recloop.simulations.studies.repeated import by_seed, claimed, difference, over_seeds, users_row
+from recloop.simulations.studies.repeated import by_seed, claimed, difference, over_seeds, seeds_row, users_row
 
 
 def test_a_user_under_several_seeds_is_one_case() -> None:
@@ -25,7 +27,22 @@ def test_only_users_that_both_have_are_held_against_each_other() -> None:
 def test_an_interval_over_seeds_is_students() -> None:
     found = over_seeds([1.0, 2.0, 3.0, 4.0, 5.0])
     assert (found.mean, found.low, found.high) == pytest.approx((3.0, 3 - 1.9632, 3 + 1.9632), abs=1e-3)
-    assert over_seeds([1.0]).low != over_seeds([1.0]).low
+
+
+def test_two_seeds_are_too_few_for_an_interval() -> None:
+    assert all(math.isnan(over_seeds([1.0, 2.0][:n]).low) for n in (1, 2))
+    row = seeds_row("k", "l", [0.02, 0.06], "share")
+    assert (row.value, row.low, row.high, row.n) == (pytest.approx(0.04), None, None, 2)
+
+
+def test_an_interval_stays_where_its_values_can_lie() -> None:
+    low, high, counts = ([0.0, 0.01, 0.1], [1.0, 0.99, 0.9], [0.0, 1.0, 9.0])
+    assert seeds_row("k", "l", low, "share").low == 0.0
+    assert seeds_row("k", "l", high, "share").high == 1.0
+    assert seeds_row("k", "l", counts, "count").low == 0.0
+    change = seeds_row("k", "l", low, "pp").low
+    assert change is not None
+    assert change < 0, "a difference may be below 0"
 
 
 def test_a_claim_needs_interval_and_test() -> None:
