@@ -22,7 +22,7 @@ from ..augmentation.export import Format, export_rows
 from ..augmentation.judged import METRICS, judged
 from ..augmentation.rows import SimulatedRow, pairs_of, simulated_rows, without
 from ..config import SimulateConfig
-from ..outcome.numbers import Baseline, Row
+from ..outcome.numbers import Baseline, Row, known
 from ..policy import augmented
 from ..preparation import prepare
 from ..sweep.contrast import Difference, holm
@@ -339,7 +339,7 @@ def _difference_row(each: Contrast, held: Held, found: Judged) -> Row:
     seeds = by_seed(found.of(name, arm, metric, group), found.of(name, rival, metric, group))
     over = over_seeds(seeds)
     words = f"up in {sum(x > 0 for x in seeds)} of {len(seeds)} seeds"
-    if over.n > 2:
+    if known(over.low) is not None:
         words += f", over seeds [{over.low:+.4f}, {over.high:+.4f}]"
     return difference_row(each.key, each.label, held.found, FINE, Baseline(0.0, "no difference"), note=words, p=held.p)
 

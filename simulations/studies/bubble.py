@@ -354,9 +354,10 @@ def _cases(rounds: Rounds) -> list[dict[str, Any]]:
 def _plot(rounds: Rounds, name: str, label: str) -> Plot:
     """A line per arm over the rounds, with Student's interval over seeds."""
     turns = range(rounds.config.rounds)
+    unit = PER_USER[name].unit if name in PER_USER else POPULATION[name][1]
     series = []
     for arm in rounds.config.arms:
-        each = [over_seeds(rounds.seeds(arm, name, turn)) for turn in turns]
+        each = [over_seeds(rounds.seeds(arm, name, turn), unit) for turn in turns]
         series.append(Series(arm, [e.mean for e in each], [known(e.low) for e in each], [known(e.high) for e in each]))
     return Plot(name, label, "lines", [str(turn + 1) for turn in turns], series, axis=label, across="round")
 

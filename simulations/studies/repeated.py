@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,16 +37,25 @@ def by_seed(a: Values, b: Values | None = None) -> list[float]:
     return means
 
 
-def over_seeds(values: Sequence[float]) -> Estimate:
-    """Mean over seeds with Student's interval: seeds are few, and a bootstrap of five would be too sure."""
+LEAST = 3
+"""Fewer seeds have no interval: Student's of two values reaches six times as far as they lie apart."""
+
+RANGE: dict[Unit, tuple[float, float]] = {"share": (0.0, 1.0), "pp": (-1.0, 1.0), "count": (0.0, math.inf)}
+"""Unit -> where its values can lie, and so the ends of an interval; others know no bounds."""
+
+
+def over_seeds(values: Sequence[float], unit: Unit = "") -> Estimate:
+    """Mean over seeds with Student's interval: seeds are few, and a bootstrap of five would be too sure. The interval
+    stays where values of the unit can lie."""
     from scipy.stats import t
 
     array = np.asarray(values, dtype=float)
     n, mean = len(array), float(array.mean()) if len(array) else float("nan")
-    if n < 2:
-        return Estimate(mean, float("nan"), float("nan"), n, "one seed: no interval")
+    if n < LEAST:
+        return Estimate(mean, float("nan"), float("nan"), n, f"fewer than {LEAST} seeds: no interval")
     half = float(t.ppf(0.975, n - 1) * array.std(ddof=1) / np.sqrt(n))
-    return Estimate(mean, mean - half, mean + half, n, "Student 95 %")
+    least, most = RANGE.get(unit, (-math.inf, math.inf))
+    return Estimate(mean, max(least, mean - half), min(most, mean + half), n, "Student 95 %")
 
 
 def users_row(key: str, label: str, values: Values, unit: Unit, *baselines: Baseline, note: str = "") -> Row:
@@ -69,7 +79,7 @@ def difference_row(
 
 def seeds_row(key: str, label: str, values: Sequence[float], unit: Unit, *baselines: Baseline, note: str = "") -> Row:
     """Mean over seeds with Student's interval."""
-    found = over_seeds(values)
+    found = over_seeds(values, unit)
     return Row(
         key, label, known(found.mean), unit, known(found.low), known(found.high), found.n, "seeds", baselines, note
     )
