@@ -94,7 +94,7 @@ def list_(run: Folder, as_json: Json = False) -> None:
     if as_json:
         print_json([{k: v for k, v in node.json().items() if k != "scores"} for node in found.nodes.values()])
         return
-    from ..prompt_opt.ancestry import FATES
+    from ..prompt_opt.fates import FATES
 
     rows = [
         (
@@ -111,6 +111,13 @@ def list_(run: Folder, as_json: Json = False) -> None:
     heads = ["candidate", "fate", "made by", "from", history.metric, "lead over the seed", "n"]
     whole = [head for head in heads if head != "from"]
     print_table(f"Prompts of {run.resolve().name}", heads, rows, right=[history.metric, "n"], whole=whole)
+    fates = {node.fate for node in found.nodes.values()}
+    say("\n".join(f"{sign} {fate}: {meaning}" for fate, (sign, meaning) in FATES.items() if fate in fates), style="dim")
+    say(
+        f"{history.metric}: of the search cases it was asked (none: of the selection cases)\n"
+        "lead, n: of the search and selection cases that the seed was asked as well",
+        style="dim",
+    )
 
 
 @app.command()
@@ -138,6 +145,9 @@ def diff(
     if as_json:
         told = {name: [piece._asdict() for piece in each] for name, each in pieces.items()}
         print_json({"a": old.id, "b": new.id, "same": old.id == new.id, "components": told})
+        return
+    if (a, b) == ("seed", "winner") and old.id == new.id:
+        say("the seed stands: there is nothing to compare")
         return
     say(f"{old.id} ({old.fate}) -> {new.id} ({new.fate})", style="bold")
     if old.id == new.id:

@@ -7,7 +7,7 @@ proposers/                          where new prompts come from: models, and a b
 optimizers/                         racing (the default), recprompt, po4isr
 tasks/                              sessions, news, re-ranking, the simulator itself
 history.py, summary.py, bill.py     a search as its log tells it; printed.py shows it
-lineage.py, ancestry.py, page.py    where every candidate came from and how it fared
+lineage.py, ancestry.py, fates.py, page.py where every candidate came from and how it fared
 programs/                           DSPy programs as tasks, our optimizers for DSPy, DSPy's as rivals
 prompts/                            seed prompts and the proposers' own prompts, as files
 """

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..runs import Run
 from ..runs.visible import visible
-from .ancestry import FATES, Ancestry, Node, ancestry
+from .ancestry import Ancestry, Node, ancestry
+from .fates import FATES
 from .history import read_history
 from .summary import summarise
 

@@ -14,8 +14,9 @@ from markupsafe import Markup
 
 from ..runs import Run, table_specs
 from ..runs.visible import visible, visible_lines
-from .ancestry import FATES, Ancestry, Node, ancestry
+from .ancestry import Ancestry, Node, ancestry
 from .bill import ROLES
+from .fates import FATES
 from .history import OPEN, History, read_history
 from .plots import difference_plot, search_plot, tree_plot
 from .printed import cells, interval, standing

@@ -12,8 +12,9 @@ import numpy as np
 from markupsafe import Markup
 
 from ..runs.visible import visible
-from .ancestry import FATES, Ancestry, Mean, Node, mean_of
+from .ancestry import Ancestry, Mean, Node, mean_of
 from .fallback import LEAST
+from .fates import FATES
 from .history import OPEN, History
 from .scores import Scores
 

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from ..llm.types import Status
 from ..runs import Run
 from .bill import ROLES, Bill, bill
+from .fates import Fates
 from .history import PLUMBING, SPLITS, History, read_history
 from .shrinkage import shrunken_leads
 from .task import MISSING
@@ -20,9 +21,6 @@ from .task import MISSING
 UNTESTED = "best so far, not yet tested"
 WINNER = "winner"
 SEED_STANDS = "the seed"
-
-LOST = frozenset({"eliminated", "not better", "not accepted"})
-"""Notes of optimizers and selectors by which a candidate is out."""
 
 
 @dataclass(frozen=True)
@@ -281,14 +279,14 @@ def _models(paid: Bill, role: Any) -> str:
 
 def _tried(history: History) -> Tried:
     refusals = Counter(_reason(problem) for each in history.refused for problem in each.problems)
-    notes = {name: {remark.what for remark in remarks} for name, remarks in history.notes.items()}
     accepted = {each.accepted for each in history.decisions if each.accepted is not None}
-    out = {name for name, said in notes.items() if said & LOST and name in history.candidates}
+    fates = Fates(history) if history.begun else None
+    fate = Counter(fates.of(each)[0] for each in history.candidates.values()) if fates is not None else Counter()
     return Tried(
         entered=len(history.candidates),
         refused=len(history.refused),
         accepted=len(accepted),
-        eliminated=len(out - accepted),
+        eliminated=fate["eliminated"],
         twins=sum(remark.what == "duplicate" for remarks in history.notes.values() for remark in remarks),
         refusals=dict(sorted(refusals.items(), key=lambda row: (-row[1], row[0]))),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sys
@@ -12,11 +13,13 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "prompt_opt"))
 
-from breeding import ESCAPE, bred
+from breeding import ESCAPE, SIZES, Breeder, HostileTask, bred
 from cli_world import contents, edit_manifest
+from recloop.llm import Budget
 from recloop.prompt_opt.candidate import Candidate
+from recloop.prompt_opt.search import optimize
 from recloop.runs import Event, Run
-from small_world import WordProvider
+from small_world import WordProvider, door
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,26 @@ def test_a_diff_marks_what_is_gone_and_what_is_new(cli: Any, ids: dict[str, str]
     pieces = cli("prompts", "diff", "done", "--json").json["components"]["rank"]
     assert pieces[0] == {"what": "new", "text": "mind the intent, the recent, the genre. "}
     assert "the same prompt" in cli("prompts", "diff", "done", "seed", "seed").out
+
+
+def test_a_list_says_what_its_signs_and_columns_mean(cli: Any, searches: Path) -> None:
+    out = cli("prompts", "list", "done").out
+    assert "✕ eliminated: worse than another" in out
+    assert "☆" not in out, "only signs that are there"
+    assert "mrr: of the search cases" in out
+    assert "lead, n: of the search and selection cases" in out
+
+
+def test_where_the_seed_stands_there_is_nothing_to_compare(cli: Any, searches: Path) -> None:
+    asyncio.run(nothing_found(Path("same")))
+    out = cli("prompts", "diff", "same").out
+    assert out.strip() == "the seed stands: there is nothing to compare"
+
+
+async def nothing_found(out: Path) -> None:
+    """A search whose budget ends it before a prompt was better."""
+    budget = Budget.parse("calls=90")
+    await optimize(HostileTask(90), Breeder(), model=door(WordProvider(), budget), out=out, budget=budget, sizes=SIZES)
 
 
 def test_nothing_foreign_reaches_the_terminal(cli: Any, searches: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from breeding import SIZES, Breeder, HostileTask, bred
 from recloop.llm import Budget
+from recloop.prompt_opt.ancestry import ancestry
+from recloop.prompt_opt.history import read_history
 from recloop.prompt_opt.printed import print_summary
 from recloop.prompt_opt.search import optimize
 from recloop.prompt_opt.summary import UNTESTED, WINNER, SearchSummary, summarise
@@ -64,6 +66,13 @@ def test_counts_and_bill_are_those_of_the_log(finished: Path) -> None:
     assert paid.total.tokens == totals.prompt_tokens + totals.completion_tokens
     assert paid.total.usd is None, "no price is known, and none is made up"
     assert sum(spent.calls for spent in paid.asked.values()) == len(rows)
+
+
+@pytest.mark.parametrize("cut", [None, 45, 90], ids=str)
+def test_as_many_are_counted_as_eliminated_as_the_list_shows(finished: Path, tmp_path: Path, cut: int | None) -> None:
+    with Run.open(finished if cut is None else lost_after(cut, tmp_path / "run")) as run:
+        fates = [node.fate for node in ancestry(run, read_history(run)).nodes.values()]
+        assert summarise(run).tried.eliminated == fates.count("eliminated")
 
 
 def test_a_proposal_that_made_two_prompts_is_shared_out_between_them(finished: Path) -> None:
