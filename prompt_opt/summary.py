@@ -80,7 +80,7 @@ class SearchSummary:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What the task has to say about the winner's answers on the sealed split."""
+        """What verdict and task have to say about the answers on the sealed split."""
         return tuple((self.verdict or {}).get("remarks", ()))
 
     @property

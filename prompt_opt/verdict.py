@@ -17,7 +17,7 @@ import numpy as np
 
 from ..evaluators import bootstrap_mean, paired_difference
 from ..evaluators.estimate import Estimate, PairedEstimate
-from .scores import Scores
+from .scores import FloatArray, Scores
 from .shrinkage import shrunken_leads
 from .task import Result
 
@@ -64,21 +64,20 @@ def judged(conductor: Conductor, seed: Sequence[Result], winner: Sequence[Result
         name: {"seed": _mean(seed, name, ids), "winner": _mean(winner, name, ids)}
         for name in sorted({name for result in (*seed, *winner) for name in result.values})
     }
+    said["detectable"] = None  # where nothing was tested against the seed, or nothing varies
     if not same:
         found = paired_difference(values["winner"], values["seed"], seed=context.seed)
         said["difference"] = estimate(found) | {"p_value": found.p_value, "found": told(found)}
-        spread = float(np.std((values["winner"] - values["seed"])[both], ddof=1)) if both.sum() > 1 else math.nan
-    else:
-        spread = float(np.std(values["seed"][both], ddof=1)) * math.sqrt(0.4) if both.sum() > 1 else math.nan
-    said["detectable"] = _detectable(spread, int(both.sum()))
+        said["detectable"] = _detectable((values["winner"] - values["seed"])[both])
     said["baselines"] = _baselines(conductor, values["winner"])
     leads = shrunken_leads(context, list(conductor.candidates))
     if not same and (lead := leads.get(choice.candidate.id)):
         said["search_lead"] = lead
+    said["remarks"] = _alike([*seed, *winner], context.metric)
     if (remarks := getattr(conductor.task, "remarks", None)) is not None:
         cases = [context.cases[case] for case in ids]
         notes = getattr(conductor.task, "notes", ())  # the log has those already
-        said["remarks"] = [line for line in remarks(cases, list(winner)) if line not in notes]
+        said["remarks"] += [line for line in remarks(cases, list(winner)) if line not in notes]
     return {**said, **_words(said, same, choice.tie)}
 
 
@@ -107,12 +106,26 @@ def _mean(results: Sequence[Result], metric: str, ids: Sequence[str]) -> float |
     return None if math.isnan(mean) else mean
 
 
-def _detectable(spread: float, n: int) -> float | None:
-    """The smallest true difference that a two-sided 5% test of n pairs finds in four of five cases."""
-    if n < 2 or math.isnan(spread):
+def _detectable(differences: FloatArray) -> float | None:
+    """The smallest true difference that a two-sided 5% test of so many pairs finds in four of five cases; None where all
+    differences are the same, so that their spread is not known."""
+    if len(differences) < 2 or not np.ptp(differences):
         return None
     z = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(POWER)
-    return z * spread / math.sqrt(n)
+    return z * float(np.std(differences, ddof=1)) / math.sqrt(len(differences))
+
+
+def _alike(results: Sequence[Result], metric: str) -> list[str]:
+    """A remark where all answers, of both prompts, scored the same: such a test tells nothing."""
+    known = [result for result in results if not result.missing]
+    scores = {result.values.get(metric) for result in known}
+    if len(known) < 2 or len(scores) != 1 or (score := scores.pop()) is None:
+        return []
+    if score:
+        return [f"every answer scored {score:.3f}: nothing can be told from them"]
+    calls = next((result.calls for result in known if result.calls), ())
+    look = f": look at one with  recloop runs show RUN --call {calls[0]}" if calls else ""
+    return [f"every answer scored 0{look}"]
 
 
 def _baselines(conductor: Conductor, winner: Any) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from recloop.prompt_opt.search import Finished, optimize
 from recloop.prompt_opt.splits import Sizes, draw_splits
 from recloop.prompt_opt.steps import Choice, Enter, Search
 from recloop.prompt_opt.verdict import told
+from recloop.runs import Run
 from small_world import WordTask
 
 SIZES = Sizes(search=10, selection=10, test=10)
@@ -50,14 +51,14 @@ class Given:
         return {"task": 0, "proposals": 0}
 
 
-async def search(out: Path, better: int) -> Finished:
-    """The given prompt puts the target of so many test cases first, all others are second under both prompts."""
+async def search(out: Path, better: int, other: int = 2) -> Finished:
+    """The given prompt puts the target of so many test cases first, all others are at `other` under both prompts."""
     task = WordTask(30)
     helped = set(draw_splits(task, SIZES, 0).test[:better])
 
     def answer(request: ChatRequest) -> str:
         text = asked(request)
-        return json.dumps({"place": 1 if "intent" in text and text.split("case ")[1].split()[0] in helped else 2})
+        return json.dumps({"place": 1 if "intent" in text and text.split("case ")[1].split()[0] in helped else other})
 
     return await optimize(task, Given(), model=open_function(answer), out=out, sizes=SIZES)
 
@@ -75,3 +76,26 @@ async def test_interval_and_test_must_agree_before_a_prompt_is_called_better(
     if better == 5:
         assert verdict["difference"]["low"] > 0
         assert "but p = 0.06" in verdict["text"]
+
+
+@pytest.mark.parametrize(
+    ("other", "words"), [(2, "every answer scored 0.500"), (0, "every answer scored 0: look at one")]
+)
+async def test_a_test_whose_answers_all_score_alike_says_so_and_no_detectable_difference(
+    tmp_path: Path, other: int, words: str
+) -> None:
+    verdict = (await search(tmp_path / "run", 0, other)).verdict
+    assert verdict is not None
+    assert verdict["detectable"] is None
+    assert verdict["remarks"][0].startswith(words)
+    if not other:
+        key = verdict["remarks"][0].split()[-1]
+        with Run.open(tmp_path / "run") as run:
+            assert any(call.key == key for call in run.calls.all())
+
+
+async def test_answers_that_differ_have_a_detectable_difference(tmp_path: Path) -> None:
+    verdict = (await search(tmp_path / "run", 4)).verdict
+    assert verdict is not None
+    assert verdict["detectable"] > 0
+    assert not verdict["remarks"]
