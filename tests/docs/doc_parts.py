@@ -112,7 +112,7 @@ def optimizer_options() -> str:
     from recloop.prompt_opt.programs.rivals import RivalConfig
 
     ours = {"racing": RacingConfig, "recprompt": RecPromptConfig, "po4isr": PO4ISRConfig}
-    return options({**ours, "mipro`, `gepa": RivalConfig})
+    return options({**ours, "mipro`, `gepa`, `copro`, `simba": RivalConfig})
 
 
 def docstrings(model: type) -> dict[str, str]:
