@@ -79,7 +79,7 @@ def command(
     ] = None,
     optimizer: Annotated[
         str | None,
-        _flag(metavar="NAME", panel=HOW, text="racing, recprompt, po4isr, mipro, gepa (default: racing)."),
+        _flag(metavar="NAME", panel=HOW, text="racing, recprompt, po4isr, mipro, gepa, copro, simba (default: racing)."),
     ] = None,
     optimizer_options: Annotated[
         list[str] | None,
