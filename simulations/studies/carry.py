@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...llm import Budget
+from ...llm import Budget, BudgetError
 from ...runs import (
     Column,
     DiskFull,
@@ -149,7 +149,7 @@ async def _carry(run: Run, question: Study, config: StudyConfig, progress: Progr
         keep(run, result)
         run.write_tables()
         run.set_status("finished", "")
-    except Halted as stop:
+    except (Halted, BudgetError) as stop:  # also of a question that the study itself asks
         run.set_status("paused", str(stop))
     except (asyncio.CancelledError, KeyboardInterrupt):
         run.set_status("paused", "interrupted")
