@@ -20,7 +20,9 @@ from recloop.agents.planted import planted_world
 from recloop.agents.unmet import Unmet
 from recloop.data import PromptGuard, data_folder
 from recloop.runs import Run
-from recloop.simulations.studies.align import AGENTS, MASKED, AlignConfig, Judged, _cells
+from recloop.simulations.studies.align_cells import cells_of
+from recloop.simulations.studies.align_design import AGENTS, MASKED, AlignConfig
+from recloop.simulations.studies.align_judged import Judged
 from recloop.simulations.studies.align_pages import TastePage, draw_pages, judgeable, masked
 from recloop.simulations.studies.align_recorded import judge_recorded
 from recloop.simulations.studies.align_rules import fit_rule
@@ -92,7 +94,7 @@ def test_no_threshold_depends_on_a_test_user() -> None:
     scores = [(rng.normal(size=20) + np.array(page.labels)).tolist() for page in drawn]
     shaken = [rng.normal(size=20).tolist() if p.user in test else s for p, s in zip(drawn, scores, strict=True)]
     config = AlignConfig(negatives=("random",), ratios=(1,))
-    one, other = (next(_cells(config, Judged(drawn, test, {AGENTS: s}, False, ""))) for s in (scores, shaken))
+    one, other = (next(cells_of(config, Judged(drawn, test, {AGENTS: s}, False, ""))) for s in (scores, shaken))
     assert one.rules == other.rules
     assert one.mean(AGENTS, "auc") != other.mean(AGENTS, "auc")
     assert set(one.users) == set(test)

@@ -14,7 +14,7 @@ from recloop.methods.recommenders.held_out import held_out_quality
 from recloop.simulations.studies import ranks
 from recloop.simulations.studies.stand_ins import HERE, Degraded, Strangers, taken_for
 from recloop.simulations.studies.study import StudyError
-from recloop.simulations.studies.validity import smallest
+from recloop.simulations.studies.validity_pairs import smallest
 from scipy.stats import kendalltau, spearmanr
 
 WORLD = planted_world(150, 80, per_user=20, seed=2).data
