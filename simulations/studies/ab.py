@@ -8,7 +8,7 @@ nothing there.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,6 +17,7 @@ from ..outcome.numbers import Baseline, Row, Unit, mean_row, show
 from ..sweep.contrast import holm
 from .ab_log import EXPLORE, Judged, judge, log_plots, log_rows, read_log
 from .effect import LEVEL, Effect, effect
+from .honesty import who_played
 from .sessions import MEASURES, Arm, ReturnModel, read_arm
 from .study import Plot, Result, Series, StudyConfig
 from .workshop import Workshop
@@ -82,7 +83,7 @@ class AB:
             rows=[*tests.rows(), *log_rows(judged, arms)],
             cases=cases,
             plots=[*tests.plots(), *log_plots(judged)],
-            notes=_notes(config, workshop, tests, names),
+            notes=_notes(config, workshop, tests),
         )
 
 
@@ -253,8 +254,7 @@ def _gap(value: float | None, measure: str) -> str:
     return f"{sign}{show(value, _unit(measure))}"
 
 
-def _notes(config: ABConfig, workshop: Workshop, tests: Tests, names: Mapping[str, str]) -> list[str]:
-    asked = config.settings()
+def _notes(config: ABConfig, workshop: Workshop, tests: Tests) -> list[str]:
     model = config.returning
     notes = [
         f"the same users and the same chance in every arm; {config.seeds} seeds, a user drawn under several is one case",
@@ -277,9 +277,4 @@ def _notes(config: ABConfig, workshop: Workshop, tests: Tests, names: Mapping[st
             f"the log: one page per user, {100 * config.explore:g} % of the users a random page of all arms' items, else"
             f" {tests.control.label}'s; per item shown; what an item earns is taken not to depend on its neighbours"
         )
-    first = next(iter(names.values()))
-    with workshop.opened(f"{first}-seed{config.seed}") as run:
-        notes += [note for note in run.manifest.notes if note.startswith("plumbing-grade")]
-    if asked.scripted:
-        notes.append("scripted users: shows the machinery, not people")
-    return notes
+    return [*notes, *who_played(workshop)]

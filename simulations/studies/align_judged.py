@@ -9,6 +9,7 @@ from typing import Any
 from ...agents.personas import build_personas
 from ...data import PromptGuard
 from ..config import SimulateConfig
+from ..outcome.printed import BANNER
 from ..players import can_play, mode_of, prompts_of
 from ..preparation import embedder
 from .align_design import AGENTS, CHANCE, LEAST_USERS, MASKED, POPULARITY, SWAPPED, TEXT, AlignConfig
@@ -22,6 +23,7 @@ from .align_scorers import (
     scripted_scores,
     text_scores,
 )
+from .honesty import SCRIPTED
 from .study import StudyError
 from .workshop import Workshop
 
@@ -72,9 +74,7 @@ async def judge(config: AlignConfig, settings: SimulateConfig, workshop: Worksho
         scores[AGENTS] = scripted_scores(settings, train, personas, pages, False)
         if config.swapped is not False:
             scores[SWAPPED] = scripted_scores(settings, train, personas, pages, True)
-        notes.append(
-            "scripted users: shows the machinery, not people; they read no titles, so masking would change nothing"
-        )
+        notes += [SCRIPTED, "scripted users read no titles, so masking would change nothing"]
     else:
         mode = await _ask(config, settings, workshop, pages, scores, notes)
     scores[POPULARITY] = popularity_scores(train, pages)
@@ -127,7 +127,7 @@ async def _ask(
             veiled = [page._replace(items=tuple(codes[item] for item in page.items)) for page in pages]
             scores[MASKED] = await workshop.part(MASKED, lambda: ask(hidden, veiled))
         if door.abilities.plumbing_grade:
-            notes.append("plumbing-grade model: shows the machinery, not people")
+            notes.append(BANNER)
         if mode == "generate":
             notes.append("the agents answer yes or no to the whole page; no threshold is chosen for them")
     lost = sum(each is None for each in scores[AGENTS])
