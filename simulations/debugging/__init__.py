@@ -38,7 +38,7 @@ _HOME = {"Debugger": "debugger"} | dict.fromkeys(
     "views",
 )
 
-__all__ = [  # noqa: F822
+__all__ = [
     "Breakpoint",
     "CallView",
     "Debugger",
