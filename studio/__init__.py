@@ -1,0 +1,12 @@
+"""The debugger's web page: one small server on loopback over one run and its forks, and a page without outside requests.
+
+api.py        what the page may ask: every route, its parameters, its JSON              start reading here
+serve.py      `serve`: bind, tell the address, open the browser, stay until Ctrl-C
+door.py       who may come in: token, cookie, Host, Origin, the headers of every answer
+opening.py    which kinds of run can be opened, and by what; a new kind's view begins there
+shelf.py      the runs that the page may name, by fork address; one open debugger each
+asked.py      parameters and bodies checked; answers and errors as JSON
+living.py     runs that go on, each in a thread of its own, and how far they are
+following.py  what is new in a run, by looking at its files: for whoever writes it
+static/       the page: ES modules and CSS, as they are
+"""
