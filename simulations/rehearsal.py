@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import mesa
 
@@ -39,6 +39,18 @@ FEW = 3
 
 class EndpointLost(SimulateError):
     """Most of a page's calls never reached the model: the run pauses instead of counting everybody as invalid."""
+
+
+class Watch(Protocol):
+    """Looks on while a run is lived."""
+
+    def __call__(self, run: Run) -> str:
+        """Called with the open run after each committed page. A reason to pause there, or "" to go on."""
+        ...
+
+
+class WatchStopped(Exception):
+    """Whoever watches the run has a reason to pause it."""
 
 
 async def simulate(
@@ -102,12 +114,14 @@ async def resume(
     api_key: str | None = None,
     population: type[Population] = Population,
     shared: Shared | None = None,
+    watch: Watch | None = None,
 ) -> Path:
     """Go on from the last page barrier. Recorded calls are not repeated.
 
     A finished run is returned as it is, or with more `pages` continued: whoever had not left goes on, and the interview
     after what was the last page stands (`interviews`). `budget`, `concurrency`, `base_url` and `price` replace what the run
-    began with. What was shown stands even where the recommender has changed, and a note says so. Raises `SimulateError` when
+    began with. `watch` may pause it after any page. What was shown stands even where the recommender has changed, and a note
+    says so. Raises `SimulateError` when
     the data or a prompt has changed; the run then stays as it was.
     """
     progress = progress or Silent()
@@ -128,7 +142,7 @@ async def resume(
             run.set_status("running", "")
             if changes:
                 run.revise(changes, "resumed with " + ", ".join(f"{k}={v}" for k, v in changes.items()))
-            await _carry_out(run, prepared, door, prompts, progress, population)
+            await _carry_out(run, prepared, door, prompts, progress, population, watch=watch)
     return path
 
 
@@ -298,17 +312,17 @@ async def _carry_out(
     progress: Progress,
     population: type[Population],
     recording: Run | None = None,
+    watch: Watch | None = None,
 ) -> None:
     """Drive to the end (a replay: to the end of its recording) and leave the run in a state that says what happened."""
     try:
-        await _drive(
-            run, prepared, door, prompts, progress, population, None if recording is None else recording.barrier
-        )
+        until = None if recording is None else recording.barrier
+        await _drive(run, prepared, door, prompts, progress, population, until, watch)
         if recording is not None:
             run.calls.adopt(recording.calls)
         run.write_tables()
         run.set_status("finished", "")
-    except (BudgetReached, EndpointLost) as stop:
+    except (BudgetReached, EndpointLost, WatchStopped) as stop:
         run.set_status("paused", str(stop))
     except (asyncio.CancelledError, KeyboardInterrupt):
         run.set_status("paused", "interrupted")
@@ -331,6 +345,7 @@ async def _drive(
     progress: Progress,
     population_type: type[Population],
     until: int | None,
+    watch: Watch | None,
 ) -> None:
     config = prepared.config
     personas, mind, setup = await _mind(run, prepared, door, prompts, progress)
@@ -355,7 +370,7 @@ async def _drive(
         active = len(population.active_users())
         progress.stage("browsing", population.pages * len(personas))
         progress.advance(population.pages * (len(personas) - active) + population.page * active)
-        await _browse(run, population, door, progress, until)
+        await _browse(run, population, door, progress, until, watch)
         for line in prepared.policy.problems:  # what was dropped from a recommender's answers is told, not hidden
             run.note(line)
             progress.note(line)
@@ -363,7 +378,9 @@ async def _drive(
         mesa.Agent._ids.pop(population, None)  # Mesa counts agents there, and would keep every model alive
 
 
-async def _browse(run: Run, population: Population, door: Door | None, progress: Progress, until: int | None) -> None:
+async def _browse(
+    run: Run, population: Population, door: Door | None, progress: Progress, until: int | None, watch: Watch | None
+) -> None:
     """Page by page to the end, or to the barrier `until`: think, then commit to the log what Mesa has committed."""
     while not population.finished and (until is None or run.barrier < until):
         await asyncio.sleep(0)  # scripted users wait for nothing: here a cancelled run stops
@@ -379,6 +396,9 @@ async def _browse(run: Run, population: Population, door: Door | None, progress:
             states={"clock": {"page": population.page}},
         )
         progress.advance((population.pages - population.page) * (active - len(population.active_users())))
+        reason = "" if watch is None else watch(run)  # asked of the last page too: there is something to see
+        if reason and not population.finished:
+            raise WatchStopped(reason)
 
 
 async def _restore(run: Run, population: Population) -> None:
