@@ -14,6 +14,7 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 LESSON = FOLDER / "01_rehearse_a_recommender.ipynb"
 SEARCH = FOLDER / "02_find_a_better_prompt.ipynb"
+STUDIES = FOLDER / "03_from_simulated_people_to_decisions.ipynb"
 
 
 def read(path: Path) -> Any:
@@ -57,6 +58,21 @@ def test_the_lesson_on_prompts_ends_in_a_verdict_with_its_doubt(model_file: str,
     assert "popularity" in shown
     assert "flowchart TD" in shown
     assert "True" in shown, "the finished search was read, not repeated"
+
+
+@pytest.mark.local
+def test_the_lesson_on_decisions_shows_every_answer_beside_its_control(model_file: str, tmp_path: Path) -> None:
+    shown = outputs(STUDIES, tmp_path)
+    assert re.search(r"pop against ease: watch rate -\d", shown), "a popular list is worse, and found to be"
+    assert re.search(r"Watch rate: ease again − ease .*?no difference found", shown, re.S), "A/A"
+    assert shown.count("its interval holds the simulated value") >= 2, "of three estimates off the log"
+    assert "agents minus agents, personas swapped" in shown
+    assert re.search(r"Positive control, planted taste: watch rate +1\.00", shown)
+    assert "Spearman lost by taste-shuffled users" in shown
+    assert "itemknn, NDCG@10: simulated minus random" in shown
+    assert re.search(r"after \d pages?: (yes|no)\n", shown), "one agent answered"
+    assert shown.count("<svg") == 5
+    assert "True" in shown, "the finished study was read, not repeated"
 
 
 def test_the_lesson_runs_without_a_model_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
