@@ -279,6 +279,8 @@ def values_of(
         raise CommandError(f"{config}: rehearsal should be a table\n  write it as [rehearsal] and settings below it")
     for key, text in _pairs("--option", options):
         first, *parts = key.split(".")
+        if first == "rehearsal":
+            raise CommandError(f"{key} is no setting of the study but of its rehearsals\n  give it by --set KEY=VALUE")
         value = _typed(text, fields[first].annotation if first in fields and not parts else None)
         _put(values, [first, *parts], value)
     inner = dict(inner)

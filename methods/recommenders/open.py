@@ -71,6 +71,16 @@ def open_recommender(
     )
 
 
+def check_opens(spec: str) -> None:
+    """Raises `RecommenderError` where `open_recommender` would, before it is needed; an object is imported, but not made."""
+    if ":" in spec and not _is_address(spec.strip()) and not spec.strip().lower().endswith(FILE_ENDINGS):
+        from .load_object import load_object
+
+        load_object(spec.strip())
+    else:
+        open_recommender(spec)
+
+
 def _is_address(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 

@@ -51,6 +51,10 @@ class ABConfig(StudyConfig):
                 raise ValueError(f"{key} is no setting of these rehearsals: name the arms in recommenders")
         return self
 
+    @property
+    def opened(self) -> tuple[str, ...]:
+        return self.recommenders
+
 
 class AB:
     name = "ab"
@@ -144,8 +148,13 @@ class Tests:
                 for measure in MEASURES
                 if self.holds(arm.label, measure) and (value := self.effects[arm.label, measure].value) is not None
             ]
-            words = [f"{MEASURES[m][0].lower()} {_gap(v, m)}" for m, v in found]
-            parts.append(f"{arm.label} against {self.control.label}: {', '.join(words) or 'no difference found'}")
+            words = ", ".join(f"{MEASURES[m][0].lower()} {_gap(v, m)}" for m, v in found)
+            unknown = [MEASURES[m][0].lower() for m in MEASURES if self.effects[arm.label, m].p is None]
+            if len(unknown) == len(MEASURES):
+                words = "too few users to tell anything"
+            elif unknown:  # nothing was shown to anybody, say: that is no equality
+                words = f"{words or 'no difference found'} (nothing can be said of {', '.join(unknown)})"
+            parts.append(f"{arm.label} against {self.control.label}: {words or 'no difference found'}")
         if not self.quiet:
             loud = [MEASURES[m][0].lower() for m in MEASURES if self.holds(self.again.label, m)]
             parts.append(

@@ -55,5 +55,13 @@ class AlignConfig(StudyConfig):
             raise ValueError("takes one or more, each once")
         return value
 
+    @property
+    def looks_back(self) -> bool:
+        return bool(self.recorded)
+
+    @property
+    def opened(self) -> tuple[str, ...]:
+        return () if self.looks_back else (*super().opened, *self.rivals)
+
     def settings(self, **changes: Any) -> SimulateConfig:
         return super().settings(**({} if "test" in self.rehearsal else {"test": HELD_OUT}) | changes)

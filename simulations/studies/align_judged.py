@@ -48,11 +48,16 @@ async def judge(config: AlignConfig, settings: SimulateConfig, workshop: Worksho
     users = judgeable(split, positives_on(config.items, min(config.ratios)), seed)
     test = max(0, min(settings.users, max(len(users) - config.validation, 2 * len(users) // 3)))
     chosen = users[: test + config.validation]
+    if min(settings.users, config.validation) < LEAST_USERS:
+        raise StudyError(
+            f"align: {settings.users} users, and {config.validation} others for thresholds, are too few\n"
+            f"  give {LEAST_USERS} or more of both (--users, --option validation=N)"
+        )
     if test < LEAST_USERS or len(chosen) - test < LEAST_USERS:
         least = positives_on(config.items, min(config.ratios))
         raise StudyError(
             f"align: only {len(users)} users have {least} held-out rows and a history beside them\n"
-            f"  hold more out (rehearsal.test, now {settings.test:g}), or ask about smaller pages (items, now {config.items})"
+            f"  hold more out (--set test=0.5, now {settings.test:g}), or ask about smaller pages (--option items=10, now {config.items})"
         )
     guard = PromptGuard(train, split.test)
     personas = build_personas(train, chosen)

@@ -92,6 +92,8 @@ class Bubble:
         settings = config.rehearsals(config.seed)
         if settings.refit_every:
             raise StudyError("this study retrains between visits\n  leave refit_every out of the rehearsals' settings")
+        if not genre_matrix(workshop.shared.split(settings).train).any():
+            raise StudyError("no item of this data set has genres\n  name their column: --columns genres=NAME")
         measured: dict[str, list[dict[str, Any]]] = {}
         for arm in config.arms:
             for seed in config.all_seeds:
@@ -119,6 +121,8 @@ async def _round(
         return _lists(workshop, plain, arm, turn, watched)
 
     shown = await workshop.part(f"{name}-lists", lists)
+    if not any(shown.values()):
+        raise StudyError(f"{arm} had nothing to show to anybody in round {turn + 1}, so nothing can be watched")
     file = _written(workshop.run.path.resolve() / "lists" / f"{name}.csv", shown)
     # The seed stays, for it says who the users are; every visit has luck of its own, the same in all arms.
     lucky = {"recommender": str(file), "recommender_config": {}, "chance": 1_000 * seed + turn}
@@ -278,7 +282,7 @@ def _claims(rounds: Rounds) -> dict[tuple[str, str], Claim]:
 
 def _result(config: BubbleConfig, notes: list[str], rounds: Rounds) -> Result:
     if not any(rounds.users("retrained", "top_genre", 0).values()):
-        raise StudyError("no item of this data set has genres\n  name their column: --columns genres=NAME")
+        raise StudyError("nothing that was shown has genres\n  name their column: --columns genres=NAME")
     claims = _claims(rounds)
     rows = [row for name in PER_USER for row in _user_rows(rounds, name, claims)]
     rows += [row for name in POPULATION for row in _catalogue_rows(rounds, name)]

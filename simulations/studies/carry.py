@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from ...llm import Budget, BudgetError
+from ...llm import Budget, BudgetError, ModelConfigError
+from ...methods.recommenders.open import check_opens
 from ...runs import (
     Column,
     DiskFull,
@@ -24,7 +27,10 @@ from ...runs import (
     register_kind,
     register_table,
 )
+from ...runs.calls import CallTotals
 from ...runs.progress import Progress, Silent
+from ..config import VOLATILE
+from ..rehearsal import NOTE
 from ..shared import Shared
 from .study import Result, Study, StudyConfig, StudyError
 from .table import open_study
@@ -32,13 +38,17 @@ from .workshop import Halted, Workshop
 
 KIND = "study"
 RESULT, CASES = "result", "cases"
+OWN = ("budget", "name")
+"""Settings of the study as a whole that may change when it goes on, as `VOLATILE` ones of its rehearsals may."""
 
 register_kind(
     RunKind(
         KIND,
         resume="recloop.simulations.studies.carry:resume",
         summary="recloop.simulations.studies.carry:numbers",
-        volatile_config=frozenset({"config.budget", "config.name"}),
+        volatile_config=frozenset(
+            {*(f"config.{key}" for key in OWN), *(f"config.rehearsal.{key}" for key in VOLATILE)}
+        ),
     )
 )
 register_table(
@@ -86,10 +96,20 @@ async def study(
     asked = {"study": name, "config": config.model_dump(mode="json")}
     if is_run(out):
         _same(out, asked)
-        return await resume(out, progress=progress, api_key=api_key, budget=config.budget or None)
+        moved = {key: value for key, value in config.rehearsal.items() if key in VOLATILE and key not in OWN}
+        return await resume(out, progress=progress, api_key=api_key, budget=config.budget or None, **moved)
     check_vacant(out)
-    with Run.create(out, kind=KIND, name=config.name, config=asked, seed=config.seed) as run:
-        await _carry(run, question, config, progress or Silent(), api_key)
+    for spec in config.opened:
+        check_opens(spec)
+    shared = Shared()
+    hashes = _hashes(config, shared)
+    try:
+        with Run.create(out, kind=KIND, name=config.name, config=asked, seed=config.seed, hashes=hashes) as run:
+            await _carry(run, question, config, shared, progress or Silent(), api_key)
+    except Exception:
+        if _nothing_done(out):
+            shutil.rmtree(out)
+        raise
     return out
 
 
@@ -99,29 +119,67 @@ async def resume(
     progress: Progress | None = None,
     api_key: str | None = None,
     budget: str | None = None,
+    pages: int | None = None,
     **others: Any,
 ) -> Path:
     """Go on with a paused or killed study; what is done is not done again. A finished one is returned as it is.
 
-    Raises `StudyError` for what only a rehearsal can be told when it goes on (`others` that are not None).
+    `budget`, and of `others` what says how rehearsals are carried out (`concurrency`, `base_url`, `price`, `timeout`), replace
+    what it began with. Raises `StudyError` where data or prompts have changed, and for more `pages`; the study then stays
+    as it was.
     """
-    if told := [key for key, value in others.items() if value is not None]:
+    if pages is not None:
         raise StudyError(
-            f"a study takes no {' or '.join(told)} when it goes on"
-            f"\n  go on with the rehearsal that is paused, then with the study: recloop resume {path}/runs/NAME"
+            f"{path} was asked about so many pages\n  ask the study anew, or give one rehearsal more:"
+            f" recloop resume {path}/runs/NAME --pages {pages}"
         )
     if Manifest.read(path).status == "finished":
         return path
     with Run.open(path, write=True) as run:
+        if run.status == "running":  # and nobody holds its lock
+            run.set_status("paused", "killed")
+        before = run.manifest.config["config"]
         question = open_study(run.manifest.config["study"])
-        values = dict(run.manifest.config["config"]) | ({} if budget is None else {"budget": budget})
-        config = config_of(question, values)
-        if budget is not None:
-            run.revise({"config": config.model_dump(mode="json")}, f"resumed with budget={budget}")
+        moved = {key: value for key, value in others.items() if value is not None}
+        now = {**before, "rehearsal": {**before["rehearsal"], **moved}} | ({} if budget is None else {"budget": budget})
+        config = config_of(question, now)
+        config.settings()
+        shared = Shared()
+        _unchanged(run, _hashes(config, shared))
+        if now != before:
+            changed = [*moved, *([] if budget is None else ["budget"])]
+            run.revise({"config": config.model_dump(mode="json")}, "resumed with another " + ", ".join(changed))
         run.set_status("running", "")
         run.calls.retry_failures = True
-        await _carry(run, question, config, progress or Silent(), api_key)
+        await _carry(run, question, config, shared, progress or Silent(), api_key)
     return path
+
+
+def _hashes(config: StudyConfig, shared: Shared) -> dict[str, str]:
+    """What must not change while a study is paused: data, and prompts of the user's. Recorded runs are looked at in one go."""
+    if config.looks_back:
+        return {}
+    settings = config.settings()
+    texts = {f"prompt:{node}": Path(path) for node, path in settings.prompts.items() if Path(path).is_file()}
+    return {"data": shared.data(settings).hash} | {
+        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in texts.items()
+    }
+
+
+def _unchanged(run: Run, now: Mapping[str, str]) -> None:
+    for name, before in run.manifest.hashes.items():
+        if now.get(name) != before:
+            raise StudyError(
+                f"{name} is not what this study began with\n  restore it, or ask anew in another folder: recloop study"
+            )
+
+
+def _nothing_done(path: Path) -> bool:
+    """Whether a study failed before anything of it was computed, rehearsed or asked: there is nothing to go on with."""
+    if not is_run(path) or any((path / "runs").glob("*")):
+        return False
+    with Run.open(path) as run:
+        return run.barrier < 0 and not run.calls.totals().attempts
 
 
 def _same(path: Path, asked: Mapping[str, Any]) -> None:
@@ -133,17 +191,28 @@ def _same(path: Path, asked: Mapping[str, Any]) -> None:
     there = manifest.config
     if there["study"] != asked["study"]:
         raise StudyError(f"{path} holds the study {there['study']}, not {asked['study']}\n  {other}")
-    before, now = there["config"], redact(dict(asked["config"]))
+    before, now = _meant(there["config"]), _meant(redact(dict(asked["config"])))
     for key in {**before, **now}:
-        if key not in ("budget", "name") and before.get(key) != now.get(key):
+        if before.get(key) != now.get(key):
             raise StudyError(
                 f"{path} holds this study with other settings: {key} was {before.get(key)!r}, now {now.get(key)!r}"
                 f"\n  {other}"
             )
 
 
-async def _carry(run: Run, question: Study, config: StudyConfig, progress: Progress, api_key: str | None) -> None:
-    workshop = Workshop(run, progress, Shared(_budget(run, config)), api_key)
+def _meant(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A study's settings without those that only say how it is carried out, the rehearsals' under names of their own."""
+    own = {key: value for key, value in config.items() if key not in (*OWN, "rehearsal")}
+    inner = {f"rehearsal.{key}": value for key, value in config["rehearsal"].items() if key not in VOLATILE}
+    return own | inner
+
+
+async def _carry(
+    run: Run, question: Study, config: StudyConfig, shared: Shared, progress: Progress, api_key: str | None
+) -> None:
+    budget = shared.budget = _budget(run, config)
+    budget.keep(run.path / NOTE)
+    workshop = Workshop(run, progress, shared, api_key)
     try:
         result = await question.carry_out(config, workshop)
         keep(run, result)
@@ -154,11 +223,16 @@ async def _carry(run: Run, question: Study, config: StudyConfig, progress: Progr
     except (asyncio.CancelledError, KeyboardInterrupt):
         run.set_status("paused", "interrupted")
         raise
+    except ModelConfigError as wrong:  # mended outside of the study: a key
+        run.set_status("paused", str(wrong))
+        raise
     except DiskFull:
         raise
     except Exception as error:
         run.set_status("failed", f"{type(error).__name__}: {error}")
         raise
+    finally:
+        budget.let_go(sum(each.attempts for each in _totals(run)))
 
 
 def keep(run: Run, result: Result) -> None:
@@ -182,19 +256,23 @@ def numbers(run: Run) -> dict[str, Any]:
     return found
 
 
-def _budget(run: Run, config: StudyConfig) -> Budget | None:
-    """The study's budget, with what its rehearsals and its own calls have spent so far."""
-    if not config.budget:
-        return None
-    spent = {"calls": 0, "tokens": 0, "usd": 0.0, "seconds": 0.0}
-    folders = [run.path / "runs" / each.name for each in sorted((run.path / "runs").glob("*")) if is_run(each)]
+def _budget(run: Run, config: StudyConfig) -> Budget:
+    """The study's budget, with what its rehearsals and its own calls have spent so far; without limits it still knows
+    what calls in flight may cost."""
+    totals = _totals(run)
+    spent = {
+        "calls": sum(each.attempts for each in totals),
+        "tokens": sum(each.prompt_tokens + each.completion_tokens for each in totals),
+        "usd": sum(each.cost for each in totals),
+        "seconds": sum(each.seconds for each in totals),
+    }
+    return Budget.parse(config.budget).resume({"spent": spent})
+
+
+def _totals(run: Run) -> list[CallTotals]:
+    """What the calls took of the study itself, and of each of its rehearsals."""
     totals = [run.calls.totals()]
-    for folder in folders:
+    for folder in filter(is_run, sorted((run.path / "runs").glob("*"))):
         with Run.open(folder) as opened:
             totals.append(opened.calls.totals())
-    for each in totals:
-        spent["calls"] += each.attempts
-        spent["tokens"] += each.prompt_tokens + each.completion_tokens
-        spent["usd"] += each.cost
-        spent["seconds"] += each.seconds
-    return Budget.parse(config.budget).resume({"spent": spent})
+    return totals

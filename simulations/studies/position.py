@@ -26,6 +26,9 @@ WHOLE_PRECISION, WHOLE_BASE = 0.452, 0.414
 """Agent4Rec's recorded run over all 1,000 avatars: watched and true by slot; precision of what was called fitting."""
 
 
+ONE_PLACE = "a page holds one item only, so there is one place\n  set page_size to 2 or more"
+
+
 class PositionConfig(StudyConfig):
     seeds: int = 1
     """Repetitions; each seed's users count as users of their own."""
@@ -33,6 +36,10 @@ class PositionConfig(StudyConfig):
     """A rehearsal's run folder to look at, instead of rehearsing."""
     recorded: str = ""
     """Agent4Rec's recorded behaviour (the file or its folder) to look at, instead of rehearsing."""
+
+    @property
+    def looks_back(self) -> bool:
+        return bool(self.run or self.recorded)
 
 
 class Position:
@@ -49,6 +56,8 @@ class Position:
             return _recorded(read_recorded(Path(config.recorded)))
         if config.run:
             return _given(Path(config.run))
+        if config.settings().page_size < 2:
+            raise StudyError(ONE_PLACE)
         arms = {}
         for arm, shuffled in (("shuffled", True), ("in order", False)):
             seen = []
@@ -68,7 +77,7 @@ def _checked(read: Facts) -> Exposures:
     if not len(seen.slot) or not seen.watched.any():
         raise StudyError("nothing was watched, so no place has a rate\n  look at the run with `recloop runs show`")
     if seen.slot.max() < 1:
-        raise StudyError("a page holds one item only, so there is one place\n  set page_size to 2 or more")
+        raise StudyError(ONE_PLACE)
     return seen
 
 
@@ -109,7 +118,7 @@ def _result(arms: dict[str, Exposures], notes: list[str], scripted: bool) -> Res
         )
     main = next(iter(arms))
     return Result(
-        _verdict(rows[0], f"{main} pages"),
+        _verdict(rows[0], f"{main} pages", by_chance(arms[main])[1]),
         rows,
         {"users": [row for arm, seen in arms.items() for row in _cases(arm, count(seen))]},
         [_plot(arm, count(seen)) for arm, seen in arms.items()],
@@ -191,16 +200,22 @@ def _first_row(arm: str, by: BySlot) -> Row:
     )
 
 
-def _verdict(row: Row, what: str) -> str:
+def _verdict(row: Row, what: str, most: float | None) -> str:
+    """`most`: what 95 of 100 shuffles of each page's choices stay below; None where they may leave a place unwatched."""
     if row.value is None:
-        return f"the place decides: in {what} one place was never watched"
+        never = f"in {what} one place was never watched"
+        return (
+            f"the place decides: {never}" if most else f"not settled, more users would tell: {never}, as may be by luck"
+        )
     bounds = "" if row.low is None else f" [{row.low:.2f}, {row.high:.2f}]"
     said = f"slot bias {row.value:.2f}{bounds} in {what}, against a bar of {BAR:g}"
-    if row.low is not None and row.low > BAR:
+    by_luck = most is None or row.value <= most  # the interval of a highest over a lowest leaves 1 even then
+    if row.low is not None and row.low > BAR and not by_luck:
         return f"the place decides: {said}"
     if row.high is not None and row.high <= BAR:
         return f"the place decides little: {said}"
-    return f"not settled, more users would tell: {said}"
+    luck = f"; shuffled choices reach {'any' if most is None else f'{most:.2f}'} by luck" if by_luck else ""
+    return f"not settled, more users would tell: {said}{luck}"
 
 
 def _cases(arm: str, by: BySlot) -> list[dict[str, Any]]:
@@ -254,7 +269,7 @@ def _recorded(run: RecordedRun) -> Result:
         "pages were shown in the recommender's order: place and rank are one thing here",
     ]
     return Result(
-        _verdict(rows[0], "the recorded run"),
+        _verdict(rows[0], "the recorded run", by_chance(run.seen)[1]),
         rows,
         {"users": [row | {"user": run.avatars[row["user"]]} for row in _cases("recorded", by)]},
         [_plot("recorded", by), _plot("by stored id", stored)],

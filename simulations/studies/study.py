@@ -51,6 +51,16 @@ class StudyConfig(BaseModel):
         return checked({"model": "scripted", "users": 100, "seed": self.seed, **self.rehearsal, **changes})
 
     @property
+    def opened(self) -> tuple[str, ...]:
+        """The recommenders that the study is going to open; one that there is not is refused before anything is played."""
+        return () if self.looks_back else (self.settings().recommender,)
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it looks at recorded runs alone and rehearses nothing."""
+        return False
+
+    @property
     def all_seeds(self) -> range:
         return range(self.seed, self.seed + self.seeds)
 

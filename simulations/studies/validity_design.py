@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..config import SimulateConfig
 from ..sweep.measures import MEASURES, Measure
@@ -44,6 +44,16 @@ class ValidityConfig(StudyConfig):
         if any(not 0 < share < 1 for share in value):
             raise ValueError("takes shares between 0 and 1, for example 0.25, 0.5, 0.75")
         return value
+
+    @model_validator(mode="after")
+    def _of_all(self) -> ValidityConfig:
+        if self.rehearsal.get("recommender"):
+            raise ValueError("recommender is no setting of these rehearsals: name them in recommenders")
+        return self
+
+    @property
+    def opened(self) -> tuple[str, ...]:
+        return (*self.recommenders, *([self.degraded] if self.shares else []))
 
     def rehearsals(self, **changes: Any) -> SimulateConfig:
         """The rehearsals' settings; more users than other studies play, since small differences are asked about."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...llm import Budget, Door, open_model
+from ...llm import Budget, Door, Price, open_model
 from ...runs import Event, Manifest, Run, is_run
 from ...runs.progress import Progress
 from ..config import SimulateConfig
@@ -48,7 +48,10 @@ class Workshop:
             return path
         told = _Told(self.progress, name, whole=config.scripted)
         if is_run(path):
-            await resume(path, progress=told, api_key=self.api_key, shared=self.shared)
+            before = Manifest.read(path).config
+            now = {name: getattr(config, name) for name in ("concurrency", "base_url", "price")}
+            changes = {name: value for name, value in now.items() if value != before.get(name)}
+            await resume(path, **changes, progress=told, api_key=self.api_key, shared=self.shared)
         else:
             if path.exists():  # killed before it was a run: nothing is in it
                 shutil.rmtree(path)
@@ -86,6 +89,7 @@ class Workshop:
             timeout=config.timeout,
             api_key=self.api_key,
             base_url=config.base_url,
+            price=Price.parse(config.price),
         )
         try:
             await door.check()

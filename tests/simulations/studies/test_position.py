@@ -43,6 +43,17 @@ def test_no_bias_is_found_where_none_is() -> None:
     assert (high or 9) < 1.2
 
 
+def test_few_users_whose_places_differ_by_luck_are_no_finding() -> None:
+    """A highest over a lowest rate, and its whole interval, lie above the bar where little is watched and place decides nothing."""
+    seen = exposures(fall=0.0, users=10, pages=2, seed=6)
+    value, low, _ = bias(count(seen).watched, count(seen).shown)
+    _, most = by_chance(seen)
+    assert 1.2 < (low or 0) < (value or 9) < (most or 0)
+    verdict = _result({"shuffled": seen}, [], scripted=False).verdict
+    assert verdict.startswith("not settled, more users would tell: slot bias")
+    assert verdict.endswith(f"shuffled choices reach {most:.2f} by luck")
+
+
 def test_chance_keeps_how_many_of_a_page_are_watched() -> None:
     """Users who take whole pages or none leave no room for place: every shuffle is what it was."""
     n = 400
