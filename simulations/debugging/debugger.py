@@ -105,6 +105,19 @@ class Debugger:
 
         Session.of(self.path).clear(id)
 
+    def switch(self, id: int, on: bool) -> Breakpoint:
+        """Turn a breakpoint on or off. Raises `DebugError` where there is none such."""
+        from .session import Session
+
+        return Session.of(self.path).switch(id, on)
+
+    @property
+    def note(self) -> str:
+        """Why breakpoints and place are kept in memory only (a folder that cannot be written); empty where they are kept."""
+        from .session import Session
+
+        return Session.of(self.path).note
+
     @property
     def place(self) -> Place | None:
         """The moment one looks at; None before the first."""
