@@ -6,6 +6,7 @@ node costs about as much as everything else a page does). A test holds the two e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
@@ -17,30 +18,36 @@ from .user_steps import STEPS, UserContext, whole_page
 FAST_NODE = "page"
 
 
-def _fine(step: Any) -> Any:
+ContextOf = Callable[[UserState], UserContext]
+"""Who looks and who answers, told from the state: for graphs that are run where no context can be handed in."""
+
+
+def _node(step: Any, context_of: ContextOf | None) -> Any:
     async def node(state: UserState, runtime: Runtime[UserContext]) -> dict[str, Any]:
-        return await step(state, runtime.context)
+        return await step(state, runtime.context if context_of is None else context_of(state))
 
     node.__name__ = step.__name__
     return node
 
 
-async def _fast(state: UserState, runtime: Runtime[UserContext]) -> dict[str, Any]:
-    return await whole_page(state, runtime.context)
-
-
-def page_graph(checkpointer: Any = None, *, fine: bool = False) -> Any:
+def page_graph(
+    checkpointer: Any = None, *, fine: bool = False, show: Any = None, context_of: ContextOf | None = None
+) -> Any:
     """The compiled graph of one agent-page. Invoke it with `page_input(slate)`, `context=UserContext(...)` and the user's
-    id as thread; flat on purpose (time travel inside subgraphs restarts them)."""
-    builder = StateGraph(UserState, context_schema=UserContext)
-    if fine:
-        names = [step.__name__ for step in STEPS]
-        for name, step in zip(names, STEPS, strict=True):
-            builder.add_node(name, _fine(step))
-        for before, after in zip([START, *names], [*names, END], strict=True):
-            builder.add_edge(before, after)
-    else:
-        builder.add_node(FAST_NODE, _fast)
-        builder.add_edge(START, FAST_NODE)
-        builder.add_edge(FAST_NODE, END)
+    id as thread; flat on purpose (time travel inside subgraphs restarts them).
+
+    `show`: a node before all others that puts the page's slate into the state; `context_of` in place of a context.
+    """
+    builder = StateGraph(UserState, context_schema=None if context_of else UserContext)
+    nodes = (
+        {step.__name__: _node(step, context_of) for step in STEPS}
+        if fine
+        else {FAST_NODE: _node(whole_page, context_of)}
+    )
+    if show is not None:
+        nodes = {"show": show, **nodes}
+    for name, node in nodes.items():
+        builder.add_node(name, node)
+    for before, after in zip([START, *nodes], [*nodes, END], strict=True):
+        builder.add_edge(before, after)
     return builder.compile(checkpointer=checkpointer)
