@@ -1,0 +1,115 @@
+"""What one debugs with, kept beside the run in `debug.json`: breakpoints, and the place one looks at. No part of its digest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+from ...runs import DiskFull
+from ...runs.manifest import write_atomic
+from .errors import DebugError
+from .views import Breakpoint, Place
+
+FILE = "debug.json"
+FORMAT = 1
+MOST = 1 << 20
+"""Bytes beyond which the file is none of ours."""
+
+_in_memory: dict[Path, Session] = {}
+"""Sessions of folders that cannot be written, for as long as this process lives."""
+
+
+class Session:
+    """Breakpoints and place of one run. Every change is on disk when it returns; where the folder cannot be written it
+    stays in memory, and `note` says so. A file that cannot be read is left as it is until the next change, and told."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.breakpoints: list[Breakpoint] = []
+        self.place: Place | None = None
+        self.note = ""
+        self._next = 1
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """The session of the run at `path`."""
+        if (kept := _in_memory.get(path.absolute())) is not None:
+            return kept  # type: ignore[return-value]
+        session = cls(path)
+        session._load()
+        return session
+
+    def add(self, when: str, against: str = "") -> Breakpoint:
+        """A new breakpoint. Raises `ConditionError`."""
+        from .fields import condition
+
+        made = Breakpoint(self._next, str(condition(when)), against)
+        self._next += 1
+        self.breakpoints.append(made)
+        self._save()
+        return made
+
+    def clear(self, id: int | None = None) -> None:
+        """Take out one breakpoint, or all. Raises `DebugError` for one that there is not."""
+        if id is not None and id not in {each.id for each in self.breakpoints}:
+            have = ", ".join(str(each.id) for each in self.breakpoints) or "none"
+            raise DebugError(f"there is no breakpoint {id}\n  there are: {have}")
+        self.breakpoints = [each for each in self.breakpoints if id is not None and each.id != id]
+        self._save()
+
+    def look_at(self, place: Place) -> None:
+        """Keep the place one looks at."""
+        self.place = place
+        self._save()
+
+    def _load(self) -> None:
+        file = self.path / FILE
+        try:
+            if not file.is_file():
+                return
+            if file.stat().st_size > MOST:
+                raise ValueError(f"more than {MOST:,} bytes")
+            self._take(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            self.breakpoints, self.place, self._next = [], None, 1
+            self.note = f"{file} could not be read ({_one_line(error)}): breakpoints and place begin anew"
+
+    def _take(self, said: dict[str, Any]) -> None:
+        from .fields import condition
+
+        if said["format"] != FORMAT:
+            raise ValueError(f"format {said['format']!r}, not {FORMAT}")
+        for each in said["breakpoints"]:
+            id, when, against, on = each["id"], each["when"], each["against"], each["on"]
+            if not (isinstance(id, int) and isinstance(against, str) and isinstance(on, bool)):
+                raise ValueError("a breakpoint of another shape")
+            condition(when)  # raises for what cannot be asked
+            self.breakpoints.append(Breakpoint(id, when, against, on))
+        if said["place"] is not None:
+            agent, page, node = said["place"]
+            if not (isinstance(agent, str) and isinstance(page, int) and isinstance(node, str)):
+                raise ValueError("a place of another shape")
+            self.place = Place(agent, page, node)
+        self._next = max([0, *(each.id for each in self.breakpoints)]) + 1
+
+    def _save(self) -> None:
+        said = {
+            "format": FORMAT,
+            "breakpoints": [
+                {"id": each.id, "when": each.when, "against": each.against, "on": each.on} for each in self.breakpoints
+            ],
+            "place": self.place,
+        }
+        try:
+            write_atomic(self.path / FILE, (json.dumps(said, ensure_ascii=False, indent=1) + "\n").encode())
+            self.note = ""
+        except (OSError, DiskFull) as error:
+            self.note = f"{self.path} cannot be written ({_one_line(error)}): breakpoints and place are kept in memory"
+            _in_memory[self.path.absolute()] = self
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).split("\n")[0][:200] or type(error).__name__
