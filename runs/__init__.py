@@ -11,6 +11,7 @@ This floor knows nothing of recommendation or models; higher floors register the
     digest.py     what two equal runs have in common;               jsonform.py the JSON it is taken over
     tables.py     Parquet tables from events                        kinds.py resume, replay, summary by kind
     visible.py    hostile text made visible, for terminals and pages
+    fork.py       a run that goes on from a barrier of another;     overlay.py what its log sees
     folders.py    names of runs, list of runs                       compare.py, prune.py two runs; smaller runs
 
 The format is documented in docs/runs.md.
@@ -32,9 +33,11 @@ from .errors import (
     RunInUse,
     UnknownKind,
 )
-from .folders import ROOT, RunInfo, check_vacant, is_run, list_runs, new_run_path, run_info
+from .folders import ROOT, RunInfo, check_vacant, forks_of, is_run, list_runs, new_run_path, run_info
+from .fork import fork_run
 from .kinds import RunKind, get_kind, kinds, register_kind
 from .manifest import Manifest
+from .overlay import ForkOf
 from .prune import Pruned, prune
 from .records import FAILURES, CallRecord, Event
 from .redact import redact, scrub
@@ -54,6 +57,7 @@ __all__ = [
     "Divergence",
     "Event",
     "FAILURES",
+    "ForkOf",
     "Manifest",
     "NotARun",
     "NotJson",
@@ -72,6 +76,8 @@ __all__ = [
     "check_vacant",
     "compare_runs",
     "describe_tables",
+    "fork_run",
+    "forks_of",
     "get_kind",
     "is_run",
     "kinds",

@@ -32,10 +32,6 @@ _COLUMNS = (
     "cost, latency, attempts, at"
 )
 _FIELDS = tuple(_COLUMNS.split(", "))
-_INSERT = (
-    f"INSERT INTO calls({_COLUMNS}, barrier) VALUES ({', '.join('?' * len(_FIELDS))}, "
-    "(SELECT ifnull(max(barrier), -1) FROM barriers)) ON CONFLICT(key) DO NOTHING"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +65,11 @@ class Cassette:
 
     def __init__(self, log: LogFile) -> None:
         self._log = log
+        self._insert = (
+            f"INSERT INTO main.calls(id, {_COLUMNS}, barrier) VALUES ({log.new_id('calls')}, "
+            f"{', '.join('?' * len(_FIELDS))}, (SELECT ifnull(max(barrier), -1) FROM barriers)) "
+            "ON CONFLICT(key) DO NOTHING"
+        )
         self._expanded: dict[int, bytes] = {}
         self._digest: tuple[Any, str] | None = None
         self.retry_failures = False
@@ -76,12 +77,30 @@ class Cassette:
 
     def get(self, key: str, whole: bool = True) -> CallRecord | None:
         """The recorded call of this key, or None; `whole` False leaves the request out (the key was made of it)."""
-        row = self._log.row(f"SELECT {_COLUMNS}, barrier FROM calls WHERE key = ?", (key,))
+        row = self._log.row(f"SELECT {_COLUMNS}, barrier, id FROM calls WHERE key = ?", (key,))
         if row is None:
-            return None
-        if self.retry_failures and row[8] in FAILURES and row[17] == self._barrier():
+            row = self._again(key) if self._log.first and self._log.writable else None
+            return None if row is None else self._record(row, whole)
+        if self.retry_failures and row[8] in FAILURES and row[17] == self._barrier() and row[18] > self._log.first:
             return None
         return self._record(row, whole)
+
+    def _again(self, key: str) -> tuple[Any, ...] | None:
+        """What a run that this fork stands on was answered to the same question, taken over as the fork's: it is not paid again.
+
+        Failures of a page that is still open there are not: nobody has lived with them yet.
+        """
+        for number in range(1, len(self._log.layers)):
+            row = self._log.row(f"SELECT {_COLUMNS}, barrier, id FROM p{number}.calls WHERE key = ?", (key,))
+            if row is None:
+                continue
+            last = self._log.row(f"SELECT max(barrier) FROM p{number}.barriers")
+            if row[8] in FAILURES and (last is None or last[0] is None or row[17] >= last[0]):
+                return None
+            with self._log.transaction() as db:
+                db.execute("INSERT OR IGNORE INTO main.adopted VALUES (?, ?)", (row[18], self._barrier()))
+            return row
+        return None
 
     def put(self, record: CallRecord) -> None:
         """Record a settled call; it is committed when this returns.
@@ -101,11 +120,11 @@ class Cassette:
                 *(record.prompt_tokens, record.completion_tokens, record.cost, record.latency, record.attempts),
                 record.at or time.time(),
             )
-            if db.execute(_INSERT, row).rowcount == 0 and (failed := self._superseded(db, record)) is not None:
+            if db.execute(self._insert, row).rowcount == 0 and (failed := self._superseded(db, record)) is not None:
                 tokens, more_tokens, cost, attempts = failed
                 took = (record.prompt_tokens + tokens, record.completion_tokens + more_tokens, _sum(record.cost, cost))
-                db.execute("DELETE FROM calls WHERE key = ?", (record.key,))
-                db.execute(_INSERT, (*row[:11], *took, record.latency, record.attempts + attempts, row[-1]))
+                db.execute("DELETE FROM main.calls WHERE key = ?", (record.key,))
+                db.execute(self._insert, (*row[:11], *took, record.latency, record.attempts + attempts, row[-1]))
 
     def adopt(self, other: Cassette) -> None:
         """Take over all calls of another run, as they are stored (a replay asked for them there). Only for a run without calls.
@@ -117,11 +136,11 @@ class Cassette:
                 f"{self._log.folder} has calls of its own", "adopt another run's calls into a new run only"
             )
         with self._log.transaction() as db:
-            db.execute("DELETE FROM texts")
+            db.execute("DELETE FROM main.texts")
             for table in ("texts", "calls"):
                 last = -1
                 while rows := other._log.rows(f"SELECT * FROM {table} WHERE id > ? ORDER BY id LIMIT {CHUNK}", (last,)):
-                    db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+                    db.executemany(f"INSERT INTO main.{table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
                     last = rows[-1][0]
         self._digest = (self._state(), other.digest())
 
@@ -130,7 +149,7 @@ class Cassette:
         tries. None where the same call is put again."""
         request, status, response, barrier, at, *took = db.execute(
             "SELECT request, status, response, barrier, at, prompt_tokens, completion_tokens, cost, attempts "
-            "FROM calls WHERE key = ?",
+            "FROM main.calls WHERE key = ?",
             (record.key,),
         ).fetchone()
         same_request = canonical(self._expand(request)) == canonical(record.request)
@@ -210,19 +229,29 @@ class Cassette:
             last = rows[-1][-1]
 
     def totals(self) -> CallTotals:
-        """What all recorded calls took together (a budget starts from here when a run is resumed)."""
+        """What all recorded calls took together; of a fork, those of the whole line that it lives."""
+        return self._totals("calls")
+
+    def spent(self) -> CallTotals:
+        """What the calls took that this run made itself (a budget starts from here when a run is resumed).
+
+        The same as `totals`, but for a fork: what it shares with its parent was paid there.
+        """
+        return self._totals("main.calls")
+
+    def _totals(self, table: str) -> CallTotals:
         row = self._log.row(
             "SELECT count(*), total(attempts), total(prompt_tokens), total(completion_tokens), total(cost), "
-            "count(*) - count(cost), total(latency) FROM calls"
+            f"count(*) - count(cost), total(latency) FROM {table}"
         )
         assert row is not None
-        by_status = dict(self._log.rows("SELECT status, count(*) FROM calls GROUP BY status ORDER BY status"))
+        by_status = dict(self._log.rows(f"SELECT status, count(*) FROM {table} GROUP BY status ORDER BY status"))
         # Calls as intervals in time, in the order of their beginnings: of each, what lies after all earlier ones, with the
         # gap before it unless that is a pause.
         seconds = self._log.row(
             f"SELECT total(max(0, at - iif(until IS NULL OR began - until > {PAUSE}, began, until))) FROM "
             "(SELECT at, at - latency AS began, max(at) OVER "
-            "(ORDER BY at - latency ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS until FROM calls)"
+            f"(ORDER BY at - latency ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS until FROM {table})"
         )
         assert seconds is not None
         return CallTotals(row[0], int(row[1]), int(row[2]), int(row[3]), row[4], row[5], row[6], by_status, seconds[0])

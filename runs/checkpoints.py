@@ -76,22 +76,24 @@ def store(
         refs = dumps({name: log.value_id(value, squeeze) for name, value in row.channels.items()})
         place = (row.thread, row.ns, row.id, row.parent, barrier, row.chained)
         db.execute(
-            "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO main.checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*place, squeeze(row.body), squeeze(row.metadata), refs),
         )
     for place, write in writes:
         # As in LangGraph's own savers: an ordinary write counts once, a special one may come again.
         how = "OR IGNORE" if write.idx >= 0 else "OR REPLACE"
         db.execute(
-            f"INSERT {how} INTO writes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT {how} INTO main.writes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (*place, write.task, write.idx, write.channel, write.path, squeeze(write.body)),
         )
 
 
-def forget(db: sqlite3.Connection, thread: str) -> None:
-    """Delete a thread, as a part of the caller's transaction."""
-    db.execute("DELETE FROM checkpoints WHERE thread = ?", (thread,))
-    db.execute("DELETE FROM writes WHERE thread = ?", (thread,))
+def forget(log: LogFile, db: sqlite3.Connection, thread: str) -> None:
+    """Delete a thread, as a part of the caller's transaction; a fork hides what its parent has of it."""
+    db.execute("DELETE FROM main.checkpoints WHERE thread = ?", (thread,))
+    db.execute("DELETE FROM main.writes WHERE thread = ?", (thread,))
+    if log.first:
+        db.execute("INSERT OR IGNORE INTO main.forgotten VALUES (?)", (thread,))
 
 
 def find(log: LogFile, thread: str, ns: str, id: str | None) -> Row | None:
@@ -120,26 +122,30 @@ def waiting(log: LogFile, thread: str, ns: str, id: str) -> list[Write]:
     return [Write(t, i, c, p, unsqueeze(b, log.path)) for t, i, c, p, b in log.rows(sql, (thread, ns, id))]
 
 
-def final_channels(log: LogFile, leave_out: frozenset[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Thread by thread, SHA-256 of the channel values of its newest checkpoint.
+def final_channels(
+    log: LogFile, leave_out: frozenset[str], thread: str | None = None
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Thread by thread (or of one), SHA-256 of the channel values of its newest checkpoint.
 
     Left out: subgraphs (their names hold random ids), LangGraph's own channels, and those asked to be.
     """
-    sql = "SELECT thread, channels FROM checkpoints AS c WHERE ns = '' AND id = (SELECT max(id) FROM checkpoints " + (
-        "WHERE thread = c.thread AND ns = '') ORDER BY thread"
+    only = "" if thread is None else "AND thread = ? "
+    sql = (
+        f"SELECT thread, channels FROM checkpoints AS c WHERE ns = '' {only}AND id = (SELECT id FROM checkpoints "
+        "WHERE thread = c.thread AND ns = '' ORDER BY id DESC LIMIT 1) ORDER BY thread"
     )
 
     @lru_cache(maxsize=20_000)  # small values are those of many threads
     def hashed(ref: int) -> str:
         return hashlib.sha256(_body(log, ref)).hexdigest()
 
-    for thread, channels in log.rows(sql):
+    for each, channels in log.rows(sql, () if thread is None else (thread,)):
         refs = {
             n: r
             for n, r in refs_of(log, channels).items()
             if not n.startswith(("__", "branch:")) and n not in leave_out
         }
-        yield thread, {name: hashed(ref) for name, ref in sorted(refs.items())}
+        yield each, {name: hashed(ref) for name, ref in sorted(refs.items())}
 
 
 def _row(log: LogFile, found: tuple) -> Row:

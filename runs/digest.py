@@ -25,6 +25,16 @@ def digest(run: Run) -> str:
     return total.hexdigest()
 
 
+def agent_digest(run: Run, agent: str) -> str:
+    """SHA-256, in hex, of what one agent did: its events and the last state of its graph."""
+    total = hashlib.sha256()
+    for event in run.events(agent=agent):
+        total.update(canonical(["event", said(event)]) + b"\n")
+    for thread, channels in final_channels(run.log, frozenset(run.manifest.volatile.channels), agent):
+        total.update(canonical(["graph", thread, channels]) + b"\n")
+    return total.hexdigest()
+
+
 def lines(run: Run) -> Iterator[bytes]:
     """The canonical form, line by line: asked, events, states, channels, calls; each line one JSON array."""
     yield canonical(["run", asked(run.manifest)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from .errors import NotARun, NotWritable, RunError
 from .lock import LOCK, holder
 from .log import LOG, check_header, holds_nothing
 from .manifest import MANIFEST, Manifest
+from .overlay import FORKS
 
 ROOT = Path("recloop-runs")
 """Where runs go unless told otherwise: below the folder one works in."""
@@ -120,12 +122,33 @@ def list_runs(root: str | Path | None = None) -> list[RunInfo]:
     return sorted(infos, key=lambda info: (info.manifest.created if info.manifest else "", info.path.name))
 
 
+def forks_of(path: str | Path) -> list[Path]:
+    """The forks right below a run, oldest first; their own forks lie below them. Links are left out."""
+    home = Path(path) / FORKS
+    if home.is_symlink() or not home.is_dir():
+        return []
+    found = [
+        each for each in home.iterdir() if not each.name.startswith(".") and not each.is_symlink() and is_run(each)
+    ]
+    return sorted(found, key=lambda each: (_created(each), each.name))
+
+
+def _created(path: Path) -> str:
+    try:
+        return Manifest.read(path).created
+    except (RunError, OSError):
+        return ""
+
+
 def folder_size(path: Path) -> int:
-    """Bytes of all files below a folder."""
+    """Bytes of all files below a run's folder, without those of its forks."""
     total = 0
-    for each in path.rglob("*"):
-        try:
-            total += each.stat().st_size if each.is_file() else 0
-        except OSError:
-            continue  # gone between listing and looking
+    for folder, inner, files in os.walk(path):
+        if Path(folder) == path and FORKS in inner:
+            inner.remove(FORKS)
+        for name in files:
+            try:
+                total += os.stat(os.path.join(folder, name)).st_size
+            except OSError:
+                continue  # gone between listing and looking
     return total

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .errors import CorruptRun, DiskFull, NotARun, NotWritable, OtherVersion, RunError, RunInUse
+from .errors import CorruptRun, DiskFull, NotARun, NotWritable, OtherVersion, PrunedAway, RunError, RunInUse
 from .jsonform import content_hash
+from .manifest import ForkPoint
+from .overlay import OWN_SCHEMA, RANGE, Layer, layers_of, show
 
 LOG = "log.sqlite"
 APPLICATION_ID = 0x52434C50
 """Marks the file as a RecLoop log ("RCLP") in its header."""
 VERSION = 1
 """The schema's version (SQLite's `user_version`)."""
+FORK_VERSION = 2
+"""That of a fork's log, which says little without the logs that it stands on."""
 _READ_ONLY_DISK = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 CHUNK = 512
 """Rows read at a time by streaming readers: a reader never holds the file, or the rows, longer than that."""
@@ -33,6 +37,7 @@ CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE barriers(barrier INTEGER PRIMARY KEY, at REAL NOT NULL, events INTEGER NOT NULL, states INTEGER NOT NULL);
 CREATE TABLE events(seq INTEGER PRIMARY KEY, barrier INTEGER NOT NULL, kind TEXT NOT NULL, agent TEXT NOT NULL,
     page INTEGER NOT NULL, node TEXT NOT NULL, data NOT NULL);
+CREATE INDEX events_of ON events(agent);
 CREATE TABLE states(id INTEGER PRIMARY KEY, name TEXT NOT NULL, barrier INTEGER NOT NULL, data NOT NULL,
     UNIQUE(name, barrier));
 CREATE TABLE texts(id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body NOT NULL);
@@ -50,6 +55,7 @@ CREATE TABLE writes(thread TEXT NOT NULL, ns TEXT NOT NULL, checkpoint TEXT NOT 
     PRIMARY KEY(thread, ns, checkpoint, task, idx)) WITHOUT ROWID;
 """
 TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", SCHEMA))
+OWN_TABLES = frozenset(re.findall(r"CREATE TABLE (\w+)", OWN_SCHEMA))
 
 
 class LogFile:
@@ -60,7 +66,7 @@ class LogFile:
     (tens of microseconds a call record, tens of milliseconds a barrier of 1,000 agents).
     """
 
-    def __init__(self, folder: Path, *, write: bool) -> None:
+    def __init__(self, folder: Path, *, write: bool, fork: ForkPoint | None = None) -> None:
         self.folder = folder
         self.path = folder / LOG
         self.writable = write
@@ -73,28 +79,35 @@ class LogFile:
                 "put the file itself into the folder, or open the run for reading: Run.open(path)",
             )
         check_header(self.path)
+        self.layers = layers_of(folder, fork)
+        """The run itself and, for a fork, what it stands on, the root last."""
+        self.first = fork.range << RANGE if fork else 0
+        """Ids begin above this one, event numbers at it."""
         with self.translated():
             self.db = _connect(self.path, "rw" if write else "ro")
             try:
                 # Once more through SQLite: its WAL may hold a newer header than the file.
-                _check_marks(self.path, self._pragma("application_id"), self._pragma("user_version"))
+                version = self._pragma("user_version")
+                _check_marks(self.path, self._pragma("application_id"), version)
+                if version != _version(fork):
+                    raise _corrupt(folder, "the log and the manifest do not agree whether this is a fork")
                 self._ready() if write else self._readable()
-                there = {name for (name,) in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-                if missing := sorted(TABLES - there):
-                    raise _corrupt(folder, f"it has no table {', '.join(missing)}")
+                _check_tables(self.db, "main", folder, fork)
+                if fork:
+                    self._attach()
             except BaseException:
                 self.db.close()
                 raise
 
     @staticmethod
-    def create(folder: Path) -> None:
+    def create(folder: Path, *, fork: bool = False) -> None:
         """Make an empty log. Its header is in the file itself before anything else happens to it."""
         path = folder / LOG
         db = sqlite3.connect(path, isolation_level=None)
         try:
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {VERSION}")
-            db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+            db.execute(f"PRAGMA user_version = {FORK_VERSION if fork else VERSION}")
+            db.executescript(f"BEGIN; {SCHEMA} {OWN_SCHEMA if fork else ''} COMMIT;")
             db.execute("PRAGMA journal_mode = WAL")
         except sqlite3.Error as error:
             raise _translate(error, folder) from None
@@ -107,7 +120,7 @@ class LogFile:
         except sqlite3.OperationalError as error:
             if _code(error) not in _READ_ONLY_DISK:
                 raise
-            return {"application_id": APPLICATION_ID, "user_version": VERSION}[name]  # as the file's own header says
+            return _field(self.path, {"application_id": 68, "user_version": 60}[name])  # as the file's own header says
 
     def _ready(self) -> None:
         # NORMAL: after a killed process nothing committed is missing; after a power cut the last commits may be, but
@@ -128,6 +141,32 @@ class LogFile:
             self.db.close()
             self.db = _connect(self.path, "ro&immutable=1")
             self.db.execute("SELECT count(*) FROM meta").fetchone()
+
+    def _attach(self) -> None:
+        """Put the logs that a fork stands on below its own, for reading only. Raises `CorruptRun`, `PrunedAway`."""
+        for number, (layer, below) in enumerate(zip(self.layers[1:], self.layers, strict=False), 1):
+            assert below.point is not None
+            _attach(self.db, f"p{number}", layer)
+            last, pruned = self.db.execute(
+                f"SELECT (SELECT CAST(max(barrier) AS INTEGER) FROM p{number}.barriers), "
+                f"(SELECT max(CAST(value AS INTEGER)) FROM p{number}.meta WHERE key = 'pruned_below')"
+            ).fetchone()
+            reach = max(-1 if last is None else int(last), layer.point.barrier if layer.point else -1)
+            if reach < below.point.barrier:
+                raise CorruptRun(
+                    f"{below.folder} leaves {layer.folder} at barrier {below.point.barrier}, which that has not reached",
+                    "put it back below the run that it was made from",
+                )
+            if pruned is not None and pruned > below.point.barrier:
+                raise PrunedAway(
+                    f"{layer.folder} was pruned up to barrier {pruned}, and the fork {below.folder} leaves it at {below.point.barrier}",
+                    "restore a copy of the run that the fork stands on",
+                )
+        show(self.db, self.layers)
+
+    def new_id(self, table: str) -> str:
+        """SQL for the id of a new row of `texts`, `calls` or `blobs`."""
+        return f"(SELECT ifnull(max(id), {self.first}) + 1 FROM main.{table})" if self.first else "NULL"
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -181,7 +220,8 @@ class LogFile:
         if found:
             number = found[0]
         else:
-            number = self.db.execute("INSERT INTO texts(hash, body) VALUES (?, ?)", (name, body())).lastrowid or 0
+            insert = f"INSERT INTO main.texts(id, hash, body) VALUES ({self.new_id('texts')}, ?, ?)"
+            number = self.db.execute(insert, (name, body())).lastrowid or 0
         if len(self._texts) >= KNOWN_TEXTS:
             self._texts.pop(next(iter(self._texts)))
         self._texts[name] = number
@@ -193,7 +233,7 @@ class LogFile:
             return known
         name = content_hash(value)
         found = self.db.execute("SELECT id FROM blobs WHERE hash = ?", (name,)).fetchone()
-        insert = "INSERT INTO blobs(hash, body) VALUES (?, ?)"
+        insert = f"INSERT INTO main.blobs(id, hash, body) VALUES ({self.new_id('blobs')}, ?, ?)"
         number = found[0] if found else self.db.execute(insert, (name, body(value))).lastrowid or 0
         if len(value) < SHORT:
             if len(self._values) >= KNOWN_TEXTS:
@@ -252,15 +292,59 @@ def check_header(path: Path) -> None:
 def _check_marks(path: Path, application: int, version: int) -> None:
     if application != APPLICATION_ID:
         raise NotARun(f"{path} is an SQLite file of another program", "give the folder of a run")
-    if version != VERSION:
+    if version not in (VERSION, FORK_VERSION):
         raise OtherVersion(
-            f"{path} has log version {version}; this RecLoop reads version {VERSION}", "use the RecLoop that wrote it"
+            f"{path} has log version {version}; this RecLoop reads versions {VERSION} and {FORK_VERSION}",
+            "use the RecLoop that wrote it",
         )
 
 
+def _version(fork: ForkPoint | None) -> int:
+    return FORK_VERSION if fork else VERSION
+
+
+def _check_tables(db: sqlite3.Connection, schema: str, folder: Path, fork: ForkPoint | None) -> None:
+    there = {name for (name,) in db.execute(f"SELECT name FROM {schema}.sqlite_master WHERE type = 'table'")}
+    if missing := sorted((TABLES | OWN_TABLES if fork else TABLES) - there):
+        raise _corrupt(folder, f"it has no table {', '.join(missing)}")
+
+
+def _attach(db: sqlite3.Connection, name: str, layer: Layer) -> None:
+    path = layer.folder / LOG
+    if path.is_symlink():
+        raise RunError(
+            f"{path} is a symbolic link; a fork stands on no such log", "put the file itself into the folder"
+        )
+    check_header(path)
+    try:
+        db.execute(f"ATTACH ? AS {name}", (_uri(path, "ro"),))
+        db.execute(f"SELECT count(*) FROM {name}.meta").fetchone()
+    except sqlite3.OperationalError as error:
+        if _code(error) not in _READ_ONLY_DISK:
+            raise _translate(error, layer.folder) from None
+        # As for a run of its own: nobody can be writing on a read-only disk.
+        if any(each[1] == name for each in db.execute("PRAGMA database_list")):
+            db.execute(f"DETACH {name}")
+        db.execute(f"ATTACH ? AS {name}", (_uri(path, "ro&immutable=1"),))
+    except sqlite3.Error as error:
+        raise _translate(error, layer.folder) from None
+    if db.execute(f"PRAGMA {name}.user_version").fetchone()[0] != _version(layer.point):
+        raise _corrupt(layer.folder, "the log and the manifest do not agree whether this is a fork")
+    _check_tables(db, name, layer.folder, layer.point)
+
+
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
+    return sqlite3.connect(_uri(path, mode), uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
+
+
+def _uri(path: Path, mode: str) -> str:
+    return f"file:{quote(str(path.absolute()))}?mode={mode}"
+
+
+def _field(path: Path, at: int) -> int:
+    """Four bytes of the file's header, as a number."""
+    with open(path, "rb") as file:
+        return int.from_bytes(file.read(100)[at : at + 4], "big")
 
 
 def _code(error: sqlite3.Error) -> int:

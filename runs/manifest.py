@@ -46,6 +46,19 @@ class Volatile(BaseModel):
     """LangGraph channels whose values differ between equal runs (message lists with random ids)."""
 
 
+class ForkPoint(BaseModel):
+    """Where a fork leaves the run that it lies in (`<run>/forks/<name>`)."""
+
+    parent: str
+    """When that run was made (its `created`), so that another one in its place is noticed."""
+    barrier: int = Field(ge=0, lt=1 << 40)
+    """The last barrier that both share."""
+    agents: list[str] = Field(default_factory=list)
+    """Those who live on otherwise from there; all others do what they did. Empty: everybody lives on."""
+    range: int = Field(ge=1, lt=1 << 22)
+    """Ids of the fork's log begin at `range << 40`."""
+
+
 class Manifest(BaseModel):
     """What was asked of a run, and how it stands. Holds no credential: `redact` goes over what comes in."""
 
@@ -65,6 +78,7 @@ class Manifest(BaseModel):
     notes: list[str] = Field(default_factory=list)
     revision: str | None = None
     volatile: Volatile = Field(default_factory=Volatile)
+    fork: ForkPoint | None = None
 
     @classmethod
     def new(

@@ -19,6 +19,7 @@ from .kinds import volatile_of
 from .lock import LOCK, RunLock
 from .log import CHUNK, LogFile
 from .manifest import Manifest, Status, disk_full, sync_folder
+from .overlay import ForkOf
 from .records import Event
 from .redact import redact, scrub
 
@@ -104,7 +105,7 @@ class Run:
         manifest = Manifest.read(path)
         lock = RunLock(path) if write else None
         try:
-            return cls(path, manifest, LogFile(path, write=write), lock)
+            return cls(path, manifest, LogFile(path, write=write, fork=manifest.fork), lock)
         except BaseException:
             if lock:
                 lock.release()
@@ -126,6 +127,12 @@ class Run:
         return self._lock is not None
 
     @property
+    def fork(self) -> ForkOf | None:
+        """What this run is a fork of, if it is one."""
+        point, layers = self.manifest.fork, self.log.layers
+        return ForkOf(layers[1].folder, point.barrier, tuple(point.agents), len(layers) - 1) if point else None
+
+    @property
     def barrier(self) -> int:
         """The last committed barrier, -1 before the first."""
         row = self.log.row("SELECT max(barrier) FROM barriers")
@@ -139,8 +146,8 @@ class Run:
         `NotJson`, `DiskFull` (nothing is written then, and the caller still has it all), `NotWritable`.
         """
         self._check_writable()
-        event_rows = [_event_row(event, barrier) for event in events]
-        state_rows = [(name, barrier, _state(name, value)) for name, value in (states or {}).items()]
+        event_rows = [event_row(event, barrier) for event in events]
+        state_rows = [state_row(name, barrier, value) for name, value in (states or {}).items()]
         prints = {name: content_hash(data.encode() if isinstance(data, str) else data) for name, _, data in state_rows}
         new_states = [row for row in state_rows if self._last_states.get(row[0]) != prints[row[0]]]
         with self.log.transaction() as db:
@@ -149,17 +156,12 @@ class Run:
                     f"barrier {barrier} was to be committed after barrier {last}",
                     "commit barriers in rising order; a resumed run goes on at run.barrier + 1",
                 )
-            # seq: the next integers of the events' primary key, in order, without gaps
-            db.executemany(
-                "INSERT INTO events(seq, barrier, kind, agent, page, node, data) "
-                "VALUES ((SELECT ifnull(max(seq), -1) + 1 FROM events), ?, ?, ?, ?, ?, ?)",
-                event_rows,
-            )
-            db.executemany("INSERT INTO states(name, barrier, data) VALUES (?, ?, ?)", new_states)
+            store(self.log, event_rows, new_states)
             if self._saver:
                 self._saver.flush(db, barrier)
             db.execute(
-                "INSERT INTO barriers VALUES (?, ?, ?, ?)", (barrier, time.time(), len(event_rows), len(new_states))
+                "INSERT INTO main.barriers VALUES (?, ?, ?, ?)",
+                (barrier, time.time(), len(event_rows), len(new_states)),
             )
         self._last_states |= prints
         if self._saver:
@@ -235,6 +237,12 @@ class Run:
 
         return digest(self)
 
+    def agent_digest(self, agent: str) -> str:
+        """SHA-256, in hex, of what one agent did: its events and the last state of its graph."""
+        from .digest import agent_digest
+
+        return agent_digest(self, agent)
+
     def write_tables(self) -> list[Path]:
         """Write every registered table as `tables/<name>.parquet`; returns the paths. Raises `DiskFull`."""
         from .tables import write_tables
@@ -300,8 +308,8 @@ class Run:
     def _readable(self, barrier: int | None) -> int:
         if barrier is None:
             return 1 << 62
-        row = self.log.row("SELECT value FROM meta WHERE key = 'pruned_below'")
-        if row and barrier < int(row[0]):
+        row = self.log.row("SELECT max(CAST(value AS INTEGER)) FROM meta WHERE key = 'pruned_below'")
+        if row and row[0] is not None and barrier < row[0]:
             raise PrunedAway(
                 f"states before barrier {row[0]} of {self.path} were pruned", f"ask for barrier {row[0]} or a later one"
             )
@@ -312,10 +320,27 @@ class Run:
             raise NotWritable(f"the run {self.path} is not open for writing", "open it with Run.open(path, write=True)")
 
 
-def _event_row(event: Event, barrier: int) -> tuple[int, str, str, int, str, Packed]:
+EventRow = tuple[int, str, str, int, str, Packed]
+StateRow = tuple[str, int, Packed]
+
+
+def event_row(event: Event, barrier: int) -> EventRow:
+    """An event as `store` takes it."""
     where = f"event {event.kind!r} of agent {event.agent or '-'}, page {event.page}: data"
     return barrier, event.kind, event.agent, event.page, event.node, pack(dumps(event.data, where))
 
 
-def _state(name: str, value: Any) -> Packed:
-    return pack(dumps(value, f"state {name!r}"))
+def state_row(name: str, barrier: int, value: Any) -> StateRow:
+    """A state as `store` takes it."""
+    return name, barrier, pack(dumps(value, f"state {name!r}"))
+
+
+def store(log: LogFile, events: Iterable[EventRow], states: Iterable[StateRow]) -> None:
+    """Write events and states, inside a transaction."""
+    # seq: the next integers of the events' primary key, in order, without gaps
+    log.db.executemany(
+        "INSERT INTO main.events(seq, barrier, kind, agent, page, node, data) "
+        f"VALUES ((SELECT ifnull(max(seq), {log.first - 1}) + 1 FROM main.events), ?, ?, ?, ?, ?, ?)",
+        events,
+    )
+    log.db.executemany("INSERT INTO main.states(name, barrier, data) VALUES (?, ?, ?)", states)

@@ -235,7 +235,7 @@ class LogSaver(BaseCheckpointSaver[int]):
         """Write what is kept, as a part of the run's transaction. `settled` follows once that has succeeded."""
         with self._buffer.lock:
             for thread in sorted(self._buffer.deleted):
-                checkpoints.forget(db, thread)
+                checkpoints.forget(self._log, db, thread)
             rows = self._kept()
             ids = {(row.thread, row.ns, row.id) for row in rows}
             writes = [
