@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import BarrierOrder, NotARun, NotWritable, PrunedAway, RunError
 from .lock import RunLock, holder
-from .log import LogFile
-from .manifest import ForkPoint, Manifest, disk_full, sync_folder
+from .log import LOG, LogFile
+from .manifest import ForkPoint, Manifest, disk_full, sync_file, sync_folder
 from .overlay import DEEPEST, FORKS, RANGE
 from .records import Event
 from .redact import scrub
@@ -99,6 +99,7 @@ def fork_run(
         manifest.write(making)
         run = Run(making, manifest, LogFile(making, write=True, fork=point), lock)
         try:
+            run.log.db.execute("PRAGMA synchronous = OFF")  # once, below
             if checkpoints:
                 checkpoints(run.saver(keep="all"))
             with run.log.transaction() as db:
@@ -107,6 +108,8 @@ def fork_run(
                     run.saver(keep="all").flush(db, barrier)
         finally:
             run.log.close()
+        sync_file(making / LOG)
+        sync_folder(making)
         os.rename(making, home / name)  # all of it, or nothing
         sync_folder(home)
     except BaseException as error:

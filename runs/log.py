@@ -101,10 +101,15 @@ class LogFile:
 
     @staticmethod
     def create(folder: Path, *, fork: bool = False) -> None:
-        """Make an empty log. Its header is in the file itself before anything else happens to it."""
+        """Make an empty log. Its header is in the file itself before anything else happens to it.
+
+        That of a fork is not on the disk for certain: it is made in a folder of no name, and synced before it gets its own.
+        """
         path = folder / LOG
         db = sqlite3.connect(path, isolation_level=None)
         try:
+            if fork:
+                db.execute("PRAGMA synchronous = OFF")
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {FORK_VERSION if fork else VERSION}")
             db.executescript(f"BEGIN; {SCHEMA} {OWN_SCHEMA if fork else ''} COMMIT;")

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -161,8 +162,13 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make a rename or a new file in a folder survive a power cut, where the system allows."""
+    sync_file(folder)
+
+
+def sync_file(path: Path) -> None:
+    """Make what a file holds survive a power cut, where the system allows."""
     try:
-        fd = os.open(folder, os.O_RDONLY)
+        fd = os.open(path, os.O_RDONLY)
     except OSError:
         return
     try:
@@ -190,6 +196,11 @@ def now() -> str:
 
 def installed_versions() -> dict[str, str]:
     """Versions of Python and of the installed packages that shape a run."""
+    return dict(_installed())
+
+
+@lru_cache(maxsize=1)
+def _installed() -> Mapping[str, str]:
     versions = {"python": python_version()}
     for name in PACKAGES:
         try:
