@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from .actions import Action, Decision, Slate
 from .ask import Asker, Reaction, World, lost
 from .fatigue import fatigue_at
-from .memory import Memory
+from .memory import Memory, Recalled
 from .personas import Persona
 from .satisfaction import next_satisfaction
 
@@ -33,6 +33,8 @@ class UserContext:
     persona: Persona
     world: World
     asker: Asker
+    recalled: list[Recalled] = field(default_factory=list, init=False, repr=False, compare=False)
+    """What has come back from memory on this page, with the parts of its scores: for whoever looks on."""
     _read: dict[str, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What steps have read out of the state, by name, beside what they read it from: the next step need not read it again."""
 
@@ -71,6 +73,7 @@ async def observe(state: Mapping[str, Any], context: UserContext) -> dict[str, A
     """See the slate and recall what bears on it."""
     memory, slate = _memory(state, context), _slate(state, context)
     recalled = memory.retrieve(RECALL_PAGES, page=slate.page)
+    context.recalled.extend(recalled)
     record = {
         "exposures": [e.json() for e in slate.exposures],
         "recalled": [{"id": r.id, "text": r.text, "score": round(r.score, 6)} for r in recalled],
@@ -131,7 +134,7 @@ async def reflect(state: Mapping[str, Any], context: UserContext) -> dict[str, A
     memory, reaction = _memory(state, context), _reaction(state["record"], context)
     satisfaction = next_satisfaction(state["satisfaction"], reaction.actions, context.world, context.persona)
     if reaction.actions and memory.reflection_due():
-        recalled = _on_mind(memory, record, page)
+        recalled = _on_mind(memory, record, page, context)
         said = await context.asker.reflect(context.persona, recalled, {**state, "satisfaction": satisfaction}, reaction)
         if said is not None and said.text:
             memory.write("emotional", said.text, page=page, importance=memory.reflection_importance())
@@ -159,7 +162,7 @@ async def decide(state: Mapping[str, Any], context: UserContext) -> dict[str, An
     record, page = dict(state["record"]), state["page"]
     memory, reaction = _memory(state, context), _reaction(state["record"], context)
     if reaction.actions and not lost(record):
-        recalled = [] if reaction.decision else _on_mind(memory, record, page)
+        recalled = [] if reaction.decision else _on_mind(memory, record, page, context)
         decision, failures = await context.asker.decide(
             context.persona, _slate(state, context), recalled, dict(state), reaction
         )
@@ -189,9 +192,11 @@ async def decide(state: Mapping[str, Any], context: UserContext) -> dict[str, An
     return {"memory": _kept(memory, context), "record": record, **changed}
 
 
-def _on_mind(memory: Memory, record: Mapping[str, Any], page: int) -> list[str]:
+def _on_mind(memory: Memory, record: Mapping[str, Any], page: int, context: UserContext) -> list[str]:
     """What bears on how the visit goes: the memories that come back, and always the page just seen."""
-    texts = [r.text for r in memory.retrieve(RECALL_FEELING, page=page)]
+    recalled = memory.retrieve(RECALL_FEELING, page=page)
+    context.recalled.extend(recalled)
+    texts = [r.text for r in recalled]
     return [*texts, *(m["text"] for m in record["memories"] if m["text"] not in texts)]
 
 

@@ -37,7 +37,7 @@ def read(answer: RawAnswer, schema: Schema | None) -> Reading:
         return Reading("parse_fail", error=f"the answer is empty (finish reason {answer.finish_reason})")
     validate = schema.model_validate_json if isinstance(schema, type) else schema.read
     error = "the answer is empty" if not answer.text.strip() else "no JSON object in the answer"
-    for candidate in _candidates(answer.text):
+    for candidate in candidates(answer.text):
         try:
             return Reading("ok", validate(candidate))
         except ValidationError as problem:
@@ -50,7 +50,7 @@ def read(answer: RawAnswer, schema: Schema | None) -> Reading:
     return Reading("parse_fail", error=error)
 
 
-def _candidates(text: str) -> Iterator[str]:
+def candidates(text: str) -> Iterator[str]:
     """The whole text; else every outermost JSON object or list inside it, the last first: models think, then answer.
 
     A value inside an outer bracket that does not decode is never taken: half of a broken answer is not an answer.

@@ -11,6 +11,7 @@ import numpy as np
 from ..agents.actions import Action, Decision
 from ..agents.ask import Asker, World, lost
 from ..agents.memory import Memory
+from ..agents.personas import Persona
 from ..agents.satisfaction import START
 from ..agents.scripted import ScriptedPopulation
 from ..agents.user_state import new_state, page_input
@@ -49,18 +50,9 @@ class StepMind:
         if turn.satisfaction is None:
             given = {**new_state(persona), **given}
         state = await self._live(given, UserContext(persona, self.world, self.asker))
-        record = dict(state["record"])
-        if (state["left"] or turn.interview) and not lost(record):
-            memories = [record.text for record in Memory.from_json(state["memory"]).records]
-            said = await self.asker.interview(persona, memories, state)
-            record["interview"] = {
-                "satisfaction": said.satisfaction,
-                "text": said.text,
-                "source": said.source,
-                "call": said.call,
-            }
-            record["failures"] = record["failures"] + [f.json() for f in said.failures]
-        return record
+        if (state["left"] or turn.interview) and not lost(state["record"]):
+            return await interviewed(persona, state, self.asker)
+        return dict(state["record"])
 
     async def _live(self, given: dict[str, Any], context: UserContext) -> dict[str, Any]:
         """The user's state after this page."""
@@ -69,6 +61,15 @@ class StepMind:
         state = {**before, **await whole_page(before, context)}
         self._states[user] = state
         return state
+
+
+async def interviewed(persona: Persona, state: dict[str, Any], asker: Asker) -> PageRecord:
+    """The page's record with the interview after it. It is no step of the graph: nothing of it is remembered."""
+    memories = [record.text for record in Memory.from_json(state["memory"]).records]
+    said = await asker.interview(persona, memories, state)
+    told = {"satisfaction": said.satisfaction, "text": said.text, "source": said.source, "call": said.call}
+    failures = state["record"]["failures"] + [f.json() for f in said.failures]
+    return {**state["record"], "interview": told, "failures": failures}
 
 
 class GraphMind(StepMind):

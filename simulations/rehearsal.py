@@ -220,7 +220,7 @@ async def _door(
     common = None if shared is None else shared.budget
     budget = common or Budget.parse(config.budget)  # without limits too: it knows what calls in flight may cost
     if budget is not common and run is not None:
-        spent = run.calls.totals()
+        spent = run.calls.spent()
         tokens = spent.prompt_tokens + spent.completion_tokens
         before = {"calls": spent.attempts, "tokens": tokens, "usd": spent.cost, "seconds": spent.seconds}
         budget.resume({"spent": before})
@@ -253,7 +253,7 @@ async def _noted(door: Door | None, run: Run, shared: Shared | None) -> AsyncIte
     try:
         yield
     finally:
-        budget.let_go(run.calls.totals().attempts)
+        budget.let_go(run.calls.spent().attempts)
 
 
 def _hashes(prepared: Prepared, prompts: Mapping[str, Prompt], population: type[Population]) -> dict[str, str]:
@@ -390,7 +390,7 @@ async def _browse(
         run.commit(
             population.page,
             events=[
-                Event("page", agent=user, page=population.page - 1, data=_slim(r, population.actions))
+                Event("page", agent=user, page=population.page - 1, data=slim(r, population.actions))
                 for user, r in records
             ],
             states={"clock": {"page": population.page}},
@@ -442,7 +442,7 @@ async def _reachable(records: list[tuple[str, PageRecord]], door: Door | None) -
     raise EndpointLost(f"{len(users)} of {len(records)} users got no answer from the model ({lost[0]['error']})")
 
 
-def _slim(record: PageRecord, actions: ActionSet) -> PageRecord:
+def slim(record: PageRecord, actions: ActionSet) -> PageRecord:
     """A page as the log keeps it: recalled memories by id and score (their texts are in earlier events), and which
     actions were positive (so that tables need not know the action set)."""
     recalled = [{"id": r["id"], "score": r["score"]} for r in record["recalled"]]

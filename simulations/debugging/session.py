@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -52,16 +53,30 @@ class Session:
 
     def clear(self, id: int | None = None) -> None:
         """Take out one breakpoint, or all. Raises `DebugError` for one that there is not."""
-        if id is not None and id not in {each.id for each in self.breakpoints}:
-            have = ", ".join(str(each.id) for each in self.breakpoints) or "none"
-            raise DebugError(f"there is no breakpoint {id}\n  there are: {have}")
-        self.breakpoints = [each for each in self.breakpoints if id is not None and each.id != id]
+        if id is None:
+            self.breakpoints = []
+        else:
+            del self.breakpoints[self._index(id)]
         self._save()
+
+    def switch(self, id: int, on: bool) -> Breakpoint:
+        """Turn a breakpoint on or off. Raises `DebugError` for one that there is not."""
+        at = self._index(id)
+        self.breakpoints[at] = replace(self.breakpoints[at], on=on)
+        self._save()
+        return self.breakpoints[at]
 
     def look_at(self, place: Place) -> None:
         """Keep the place one looks at."""
         self.place = place
         self._save()
+
+    def _index(self, id: int) -> int:
+        for at, each in enumerate(self.breakpoints):
+            if each.id == id:
+                return at
+        have = ", ".join(str(each.id) for each in self.breakpoints) or "none"
+        raise DebugError(f"there is no breakpoint {id}\n  there are: {have}")
 
     def _load(self) -> None:
         file = self.path / FILE

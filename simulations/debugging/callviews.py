@@ -1,0 +1,139 @@
+"""Recorded calls as people read them: the prompt, the answer as it came and as JSON, what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from ...llm.answers import candidates
+from ...runs import CallRecord, Run
+from .errors import DebugError
+from .reading import edits
+from .views import CallView
+
+MOST_PROBLEMS = 20
+"""Problems of one answer that are told; a broken one may have one for every item."""
+SHOWN = 5
+"""Keys named where a beginning fits several."""
+
+
+def call_view(run: Run, key: str) -> CallView:
+    """A recorded call, by its key or an unambiguous beginning of it. Raises `DebugError` for none, or several."""
+    record = run.calls.get(full_key(run, key))
+    if record is None:  # of a run that is being written: a failure that gives way to an answer right now
+        raise DebugError(f"the call {key[:64]!r} is being made again\n  look once more when it is settled")
+    by_hand = any(edit.get("key") == record.key for edit in edits(run))
+    return view_of(record, edited=by_hand)
+
+
+def full_key(run: Run, key: str) -> str:
+    """The key that begins so. Raises `DebugError`."""
+    found = [
+        each
+        for (each,) in run.log.rows(
+            "SELECT key FROM calls WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
+            (key, key + "\U0010ffff", SHOWN + 1),
+        )
+    ]
+    if key in found or len(found) == 1:
+        return found[0]
+    if not found:
+        raise DebugError(
+            f"no call of {run.path} has a key that begins with {key[:64]!r}\n  keys stand with each page's calls"
+        )
+    more = ", …" if len(found) > SHOWN else ""
+    some = ", ".join(each[:12] for each in found[:SHOWN]) + more
+    raise DebugError(f"several calls have a key that begins with {key[:64]!r}\n  give more of it: {some}")
+
+
+def view_of(record: CallRecord, edited: bool = False) -> CallView:
+    """What a record says, for people."""
+    request, response = _mapping(record.request), _mapping(record.response)
+    scored = record.kind == "score"
+    raw = "" if scored else str(response.get("text") or "")
+    schema = request.get("schema")
+    parsed = _parsed(raw, schema)
+    if scored:
+        messages: Sequence[Mapping[str, Any]] = [{"role": "text", "content": request.get("prompt", "")}]
+    else:
+        messages = [_mapping(each) for each in request.get("messages") or ()]
+    return CallView(
+        key=record.key,
+        agent=record.agent,
+        page=record.page,
+        node=record.node,
+        sample=record.sample,
+        model=record.model,
+        kind=record.kind,
+        status=record.status,
+        error=record.error,
+        messages=messages,
+        schema=schema,
+        raw=raw,
+        parsed=parsed,
+        problems=tuple(_problems(parsed, schema, raw)) if schema and response else (),
+        questions=_questions(request, response) if scored else (),
+        tools=[_tool(each) for each in response.get("tool_calls") or ()],
+        prompt_tokens=record.prompt_tokens,
+        completion_tokens=record.completion_tokens,
+        cost=record.cost,
+        latency=record.latency,
+        attempts=record.attempts,
+        edited=edited,
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _parsed(raw: str, schema: Any) -> Any:
+    """The answer as JSON, wherever in its text the model put it; of several, the first that fits the schema."""
+    found = []
+    for candidate in candidates(raw):
+        try:
+            found.append(json.loads(candidate))
+        except (ValueError, RecursionError):
+            continue
+    if len(found) > 1 and schema:
+        return next((each for each in found if not _problems(each, schema, raw)), found[0])
+    return found[0] if found else None
+
+
+def _problems(parsed: Any, schema: Any, raw: str) -> list[Mapping[str, Any]]:
+    """Where an answer breaks its schema. Of alternatives (`anyOf`), what is wrong with the nearest one."""
+    if parsed is None:
+        return [{"path": "", "message": "the answer is empty" if not raw.strip() else "no JSON in the answer"}]
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError, best_match
+
+    try:
+        Draft202012Validator.check_schema(schema)
+        errors = sorted(
+            Draft202012Validator(schema).iter_errors(parsed), key=lambda error: list(map(str, error.absolute_path))
+        )
+    except (SchemaError, RecursionError):
+        return []  # the schema came with the recording and may be anything
+    told = [(best_match([error]) or error) for error in errors[:MOST_PROBLEMS]]
+    return [{"path": ".".join(map(str, each.absolute_path)), "message": each.message[:500]} for each in told]
+
+
+def _questions(request: Mapping[str, Any], response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    values = response.get("values") or []
+    found = []
+    asked: list[Any] = list(request.get("questions") or ())
+    for at, (suffix, labels, *alone) in enumerate(asked):
+        logprobs = values[at] if at < len(values) else []
+        found.append({"suffix": suffix, "labels": labels, "logprobs": logprobs, "alone": bool(alone)})
+    return found
+
+
+def _tool(call: Any) -> Mapping[str, Any]:
+    function = _mapping(_mapping(call).get("function") or call)
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        with suppress(ValueError, RecursionError):  # else shown as it came
+            arguments = json.loads(arguments)
+    return {"name": str(function.get("name", "")), "arguments": arguments}
