@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import gzip
 import json
-import re
-from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -15,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from asking import knows_tastes
 from fake_llm import FakeLLM
+from movielens import movielens_slice
 from recloop.agents.planted import planted_world
 from recloop.agents.unmet import Unmet
 from recloop.data import PromptGuard, data_folder
@@ -185,19 +184,6 @@ def test_a_study_that_ran_out_of_budget_goes_on_to_the_same_numbers(
     )  # what was answered is not asked again; one call looks whether it is there
 
 
-LIKED = re.compile(r"this person liked:\n((?:- Zif-\d{3}[^\n]*\n)+)")
-ASKED = re.compile(r"like to watch Zif-(\d{3})[^\n]*\nAnswer:$")
-
-
-def knows_tastes(prompt: str) -> float:
-    """Says yes to a film that is of the kind (every fourth one, see `write_ratings`) of most films this person liked."""
-    liked, asked = LIKED.search(prompt), ASKED.search(prompt)
-    if liked is None or asked is None:
-        return 0.0
-    ((kind, _),) = Counter(int(number) % 4 for number in re.findall(r"Zif-(\d{3})", liked[1])).most_common(1)
-    return 6.0 * (int(asked[1]) % 4 == kind)
-
-
 def test_in_score_mode_margins_are_read_and_masked_titles_take_the_knowledge_away(tmp_path: Path) -> None:
     with ScoringServer() as server:
         server.yes = knows_tastes
@@ -250,14 +236,7 @@ def test_a_recorded_run_is_judged_against_its_base_rate(tmp_path: Path) -> None:
 
 @pytest.mark.realdata
 def test_on_movielens_scripted_users_tell_what_popularity_cannot(tmp_path: Path) -> None:
-    folder = data_folder()
-    if folder is None or not (folder / "movielens-1m-slice").is_dir():
-        pytest.skip("RECLOOP_DATA has no movielens-1m-slice")
-    rows = ["user,item,timestamp"]
-    for part in ("train", "valid", "test"):
-        with gzip.open(folder / "movielens-1m-slice" / f"{part}.csv.gz", "rt") as lines:
-            rows += [f"{row['uid']},{row['iid']},{row['timestamp']}" for row in csv.DictReader(lines)]
-    (tmp_path / "ratings.csv").write_text("\n".join(rows), encoding="utf-8")
+    movielens_slice(tmp_path)
     found = ask(tmp_path, items=20, ratios=[9], negatives=["matched"], rehearsal={"users": 200}, validation=60)
     assert "better than popularity (matched)" in found["verdict"]
     assert found["rows"]["matched_1_9_minus_popularity"]["low"] > 0
