@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -58,14 +59,16 @@ class _Agent:
 
 
 _seen: WeakKeyDictionary[Run, _Seen] = WeakKeyDictionary()
+_reading = Lock()
+"""A page's server asks from several threads: no page is added twice."""
 
 
 def _read(run: Run) -> _Seen:
     check_rehearsal(run)
-    seen = _seen.get(run)
-    if seen is None or not seen.personas:  # a live run may have begun since
-        seen = _seen[run] = _Seen(run)
-    with readable(run):
+    with _reading, readable(run):
+        seen = _seen.get(run)
+        if seen is None or not seen.personas:  # a live run may have begun since
+            seen = _seen[run] = _Seen(run)
         seen.read_on(run)
     return seen
 
