@@ -202,8 +202,6 @@ class API:
 
         def read(debugger: Debugger) -> Mapping[str, Any]:
             said = shown.overview(self.shelf, debugger.overview())
-            if said["status"] == "running" and holder(debugger.path) is None:
-                said["status"] = "killed"
             work = self.crew.of(run)
             return said | {"living": work and work.shown(), "stopped": self.crew.last.get(run)}
 

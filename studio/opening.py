@@ -27,7 +27,7 @@ def view_of(path: Path) -> str:
         kind = run.kind
     if kind in VIEWS:
         return kind
-    below = sorted(each.parent for each in path.glob("*/*/manifest.json"))
+    below = sorted(each.parent for each in path.glob("runs/*/manifest.json"))
     hint = _INSTEAD.get(kind, "look at it with recloop runs show {run}")
     example = f"recloop debug {below[0]}" if below else "there is none yet"
     raise Refused(

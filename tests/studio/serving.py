@@ -38,10 +38,10 @@ class Served:
     async def get(self, path: str, **options: Any) -> Answer:
         return await self.ask("GET", path, **options)
 
-    async def post(self, path: str, said: Any = None, **options: Any) -> Answer:
+    async def post(self, path: str, said: Any = (), **options: Any) -> Answer:
         """A change, as the page sends it."""
         options["headers"] = {"Origin": self.base} | options.get("headers", {})
-        return await self.ask("POST", path, json=said if said is not None else {}, **options)
+        return await self.ask("POST", path, json={} if said == () else said, **options)
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
         async with self.browser.request(method, self.base + path, **options) as answer:
