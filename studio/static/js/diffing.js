@@ -1,0 +1,94 @@
+/* What a fork did otherwise than its parent (or another run): where it first differs, who, and how the numbers moved. */
+
+import { get } from "./api.js";
+import { dialog } from "./dialog.js";
+import { empty, failed, foreign, h, loading, swap } from "./dom.js";
+import { count, fixed, plural } from "./format.js";
+import { goTo } from "./model.js";
+import { state } from "./store.js";
+
+const SHOWN = 200; // agents listed at once
+
+export async function showDiff(against) {
+  const body = h("div", { class: "diff" }, loading("Comparing"));
+  const choice = h("select", { "aria-label": "Compare with" }, runs(state.tree).filter((f) => f.run !== state.run).map((f) => h("option", { value: f.run }, f.run || f.name)));
+  const { close } = dialog({ title: `Diff of ${state.run || state.overview.name}`, name: "diff", wide: true, body: [h("div", { class: "form inline" }, h("label", {}, "against", choice)), body] });
+  const parent = parentOf(state.tree, state.run);
+  const read = async (other) => {
+    swap(body, loading("Comparing"));
+    try {
+      const found = await get("diff", { run: state.run, against: other });
+      swap(body, draw(found, (agent, page) => (close(), goTo(agent, page, ""))));
+    } catch (problem) {
+      swap(body, failed(problem));
+    }
+  };
+  choice.addEventListener("change", () => read(choice.value));
+  if (against === undefined && parent === null) {
+    if (choice.options.length) return read(choice.value);
+    swap(body, empty("This run has no parent and no forks: there is nothing to compare it with. Press f to fork it."));
+    return undefined;
+  }
+  choice.value = against ?? parent;
+  return read(against ?? parent);
+}
+
+/** All runs of the tree, the root first. */
+export const runs = (fork) => (fork ? [fork, ...fork.forks.flatMap(runs)] : []);
+
+function parentOf(fork, run) {
+  if (!fork) return null;
+  if (fork.forks.some((f) => f.run === run)) return fork.run;
+  for (const below of fork.forks) {
+    const found = parentOf(below, run);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+function draw(d, open) {
+  const agents = Object.entries(d.agents);
+  const moved = Object.entries(d.metrics);
+  return [
+    h(
+      "p", { class: "lead" },
+      d.first
+        ? ["First divergence: ", h("button", { class: "link strong", "data-first": "", onclick: () => open(d.first.agent, d.first.page) }, "agent ", foreign(d.first.agent), `, page ${d.first.page}`), d.first.field ? [" in ", h("code", {}, d.first.field)] : null, ". "]
+        : "Nothing differs. ",
+      `${plural(agents.length, "agent")} ${agents.length === 1 ? "lives" : "live"} otherwise; ${count(d.same)} ${d.same === 1 ? "has" : "have"} the same digest in both. Calls of their own: ${count(d.calls[0])} and ${count(d.calls[1])}.`,
+    ),
+    moved.length ? h("section", {}, h("h3", { class: "label" }, "numbers"), h("table", { class: "changes numbers" }, h("thead", {}, h("tr", {}, h("th", {}, ""), h("th", { class: "number" }, foreign(d.a.name)), h("th", { class: "number" }, foreign(d.b.name)), h("th", { class: "number" }, "difference"))), h("tbody", {}, moved.map(([name, m]) => h("tr", { "data-metric": name }, h("td", {}, m.label ?? name), num(m.a), num(m.b), h("td", { class: `number ${m.difference > 0 ? "up" : m.difference < 0 ? "down" : "faint"}` }, signed(m.difference))))))) : null,
+    h("section", {}, h("h3", { class: "label" }, "agents"), agents.slice(0, SHOWN).map(([agent, pages], i) => pair(agent, pages, i === 0, d, open)), agents.length > SHOWN ? empty(`${count(agents.length - SHOWN)} more agents differ; the first ${SHOWN} are shown.`) : agents.length ? null : empty("No agent's pages differ.")),
+  ];
+}
+
+const num = (v) => h("td", { class: "number" }, typeof v === "number" ? (Number.isInteger(v) ? count(v) : fixed(v, 3)) : "–");
+const signed = (v) => (typeof v !== "number" ? "–" : v === 0 ? "0" : `${v > 0 ? "+" : "−"}${Number.isInteger(v) ? count(Math.abs(v)) : fixed(Math.abs(v), 3)}`);
+
+function pair(agent, pages, open, d, go) {
+  return h(
+    "details", { class: "agent-diff", open, "data-agent": agent },
+    h("summary", {}, h("span", { class: "strong" }, "agent ", foreign(agent)), h("span", { class: "soft small" }, ` ${pages.length === 1 ? "page" : "pages"} ${pages.map((p) => p.page).join(", ")}`)),
+    pages.map((p) =>
+      h("div", { class: "sides" }, h("button", { class: "link page", onclick: () => go(agent, p.page) }, `page ${p.page}`), h("section", {}, h("div", { class: "role" }, foreign(d.a.name)), did(p.a, p.b)), h("section", {}, h("div", { class: "role" }, foreign(d.b.name)), did(p.b, p.a))),
+    ),
+  );
+}
+
+/** What one side did on a page; what the other did otherwise is marked. */
+function did(mine, other) {
+  if (!mine) return empty("No such page: had left, or has not come here.");
+  return h("dl", { class: "fields" }, Object.entries(mine).map(([name, value]) => {
+    const differs = JSON.stringify(value) !== JSON.stringify(other?.[name]);
+    return [h("dt", {}, name), h("dd", { class: differs ? "differs" : "soft" }, said(value))];
+  }));
+}
+
+function said(value) {
+  if (value === null || value === undefined) return "–";
+  if (Array.isArray(value)) return value.length ? value.map((v, i) => [i ? ", " : "", foreign(typeof v === "object" ? words(v) : String(v))]) : "none";
+  if (typeof value === "number") return Number.isInteger(value) ? String(value) : fixed(value, 3);
+  return foreign(typeof value === "object" ? words(value) : String(value));
+}
+
+const words = (object) => (object === null ? "–" : object.title ?? Object.entries(object).map(([k, v]) => `${k} ${typeof v === "object" ? JSON.stringify(v) : v}`).join(", "));

@@ -1,0 +1,77 @@
+/* What the agent remembers before this page, what came back in this step and why, and a query of one's own. */
+
+import { get } from "../api.js";
+import { empty, failed, foreign, h, loading, swap } from "../dom.js";
+import { fixed } from "../format.js";
+import { forkWith } from "../forking.js";
+import { state } from "../store.js";
+
+const PARTS = ["recency", "importance_part", "importance", "relevance"];
+let kept = { of: "", query: "", rows: null }; // the answer that is shown, so that a redraw asks nothing again
+
+export const badge = (moment) => (moment.recalled.length ? { text: moment.recalled.length } : null);
+
+export function draw(moment) {
+  const list = h("div", {});
+  const of = `${state.run}|${state.agent}|${state.page}|${state.node}`;
+  const input = h("input", { type: "search", class: "grow", placeholder: "query: what would come back?", "aria-label": "Query the memory", value: kept.of === of ? kept.query : "", "data-key": "memory-query", spellcheck: "false" });
+  const ask = async (query) => {
+    const { run, agent, page } = state;
+    swap(list, loading("Reading the memory"));
+    try {
+      const { memories } = await get("memory", { run, agent, page, query: query || undefined });
+      kept = { of, query, rows: memories };
+      swap(list, rows(memories, query));
+    } catch (problem) {
+      swap(list, failed(problem));
+    }
+  };
+  if (kept.of === of && kept.rows) swap(list, rows(kept.rows, kept.query));
+  else ask("");
+  return [
+    moment?.recalled.length ? h("section", { class: "called" }, h("header", { class: "call" }, h("span", { class: "strong" }, `Came back in ${moment.place.node}`), h("span", { class: "soft small" }, "best first")), scored(moment.recalled)) : null,
+    h(
+      "section", { class: "called" },
+      h("header", { class: "call" }, h("span", { class: "strong" }, `All before page ${state.page}`), h("span", { class: "grow" }), h("button", { class: "quiet", "data-key": "memory-add", title: "Add a memory: becomes a fork", onclick: () => forkWith('memory add ""') }, "Add")),
+      h("form", { class: "filter", onsubmit: (event) => (event.preventDefault(), ask(input.value.trim())) }, input, h("button", { class: "quiet" }, "Query")),
+      list,
+    ),
+  ];
+}
+
+function rows(memories, query) {
+  if (!memories.length) return empty(query ? "Nothing comes back." : state.moments?.[0]?.place.node === "page" ? "Scripted users keep no memory." : "Nothing is remembered yet.");
+  return query ? scored(memories) : h("ol", { class: "memories" }, memories.map((m) => record(m)));
+}
+
+const scored = (memories) => h("ol", { class: "memories" }, memories.map((m) => record(m, parts(m))));
+
+function record(m, more) {
+  return h(
+    "li", { "data-memory": m.id },
+    h("p", {}, foreign(m.text)),
+    h(
+      "p", { class: "facts" },
+      h("span", { class: "tag" }, m.kind), h("span", {}, `#${m.id}`), h("span", {}, `importance ${m.importance ?? "–"}`), h("span", {}, `written on page ${m.created ?? "–"}`),
+      m.accessed === undefined ? null : h("span", {}, `last recalled on ${m.accessed}`),
+      h("span", { class: "grow" }),
+      h("button", { class: "link", "data-key": `memory-edit-${m.id}`, onclick: () => forkWith(`memory ${m.id} = ${JSON.stringify(m.text)}`) }, "edit"),
+      h("button", { class: "link", "data-key": `memory-drop-${m.id}`, onclick: () => forkWith(`memory drop ${m.id}`) }, "drop"),
+    ),
+    more,
+  );
+}
+
+function parts(m) {
+  // `importance` is the record's own 1..10; its part of the score is named apart where the server names it.
+  const shown = Object.entries(m.parts ?? Object.fromEntries(PARTS.filter((p) => typeof m[p] === "number" && m[p] <= 1).map((p) => [p.replace("_part", ""), m[p]])));
+  return h(
+    "div", { class: "bars" },
+    h("div", { class: "row" }, h("span", { class: "label strong" }, "score"), h("span", { class: "track none" }), h("span", { class: "number strong" }, fixed(m.score, 3))),
+    shown.map(([name, value]) => {
+      const bar = h("i", {});
+      bar.style.width = `${Math.max(0, Math.min(1, value)) * 100}%`;
+      return h("div", { class: "row" }, h("span", { class: "label" }, name), h("span", { class: "track" }, bar), h("span", { class: "number" }, fixed(value, 3)));
+    }),
+  );
+}
