@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...runs import Manifest, Run, is_run
@@ -13,7 +14,11 @@ SCRIPTED = "scripted users: this shows the machinery, not people"
 
 def who_played(workshop: Workshop) -> list[str]:
     """A note for each kind of player in the study's rehearsals that stands for nobody."""
-    folders = [folder for folder in sorted((workshop.run.path / "runs").glob("*")) if is_run(folder)]
+    return who_played_in([folder for folder in sorted((workshop.run.path / "runs").glob("*")) if is_run(folder)])
+
+
+def who_played_in(folders: Sequence[Path]) -> list[str]:
+    """The same of any rehearsals' run folders."""
     manifests = [Manifest.read(folder) for folder in folders]
     played = [folder for folder, each in zip(folders, manifests, strict=True) if each.config.get("model") != "scripted"]
     notes = [SCRIPTED] if len(played) < len(folders) else []

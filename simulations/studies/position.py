@@ -12,7 +12,7 @@ from ...agents.scripted import ScriptedConfig
 from ...runs import Run, RunError
 from ..outcome.facts import Facts, Floats, facts
 from ..outcome.numbers import Baseline, Row, known, ratio_interval
-from .honesty import SCRIPTED, who_played
+from .honesty import who_played, who_played_in
 from .position_recorded import RecordedRun, read_recorded
 from .slot_counts import BySlot, Exposures, bias, by_chance, count, of_run, rate_bounds, rates
 from .study import Plot, Result, Series, StudyConfig, StudyError
@@ -99,12 +99,10 @@ def _given(path: Path) -> Result:
     try:
         with Run.open(path) as run:
             seen, config = _checked(facts(run)), run.manifest.config
-            notes = [note for note in run.manifest.notes if note.startswith("plumbing-grade")]
     except RunError as error:
         raise StudyError(str(error)) from None
     arm = "shuffled" if config.get("shuffle_slots", True) else "in order"
-    scripted = config.get("model") == "scripted"
-    return _result({arm: seen}, [*([SCRIPTED] if scripted else []), *notes], scripted)
+    return _result({arm: seen}, who_played_in([path]), config.get("model") == "scripted")
 
 
 def _result(arms: dict[str, Exposures], notes: list[str], scripted: bool) -> Result:
