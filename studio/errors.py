@@ -79,6 +79,7 @@ def clean(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def known_secrets(*given: str | None) -> frozenset[str]:
-    """What must never be shown: those given, and the values of environment variables whose names say that they hold one."""
-    named = [value for name, value in os.environ.items() if is_secret_name(name)]
+    """What must never be shown: those given, and the values of environment variables whose names say that they hold one
+    (no paths: PWD is a folder)."""
+    named = [value for name, value in os.environ.items() if is_secret_name(name) and not os.path.exists(value)]
     return frozenset(value for value in (*given, *named) if value and len(value) >= SHORTEST_SECRET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,3 +52,10 @@ class Served:
 
 
 Serve = Callable[..., Awaitable[Served]]
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    """Wait until this holds, not for ever."""
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
