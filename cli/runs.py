@@ -155,6 +155,54 @@ def digest(run: Folder, as_json: Json = False) -> None:
 
 
 @app.command()
+def export(
+    run: Folder,
+    otlp: Annotated[
+        str | None, typer.Option(metavar="URL", help="Post the spans to a collector: http://localhost:4318.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Write them into a file, a batch a line (OTLP's JSON).")
+    ] = None,
+    content: Annotated[
+        bool,
+        typer.Option(
+            "--content/--no-content", help="With prompts, answers and what was done; or only what calls took."
+        ),
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """A run as OpenTelemetry spans with OpenInference's names: agents, pages,
+    nodes, model calls, tools.
+
+      recloop runs export RUN --otlp http://localhost:4318
+      recloop runs export RUN --file spans.jsonl --no-content
+
+    Phoenix, Langfuse, Jaeger and others show them. A second export writes the
+    same spans again. A collector's key goes into the environment variable
+    OTEL_EXPORTER_OTLP_HEADERS, as name=value. Posting needs the extra `otel`.
+
+    """
+    from ..llm.traces.otlp import send, write_file
+    from ..llm.traces.spans import RunSpans
+    from ..runs import Run
+    from .bars import Bars
+
+    if (otlp is None) == (file is None):
+        raise CommandError("say where the spans go, in one way\n  --otlp http://localhost:4318, or --file spans.jsonl")
+    with Run.open(run) as opened, Bars() as bars:
+        spans, project = RunSpans(opened, content=content), opened.manifest.name
+        bars.stage("exporting", len(spans))
+        if file is not None:
+            count = write_file(spans.all(), file, project, bars)
+        else:
+            count = send(spans.all(), str(otlp), project, bars)
+    if as_json:
+        print_json({"run": run, "spans": count, "session": spans.session, "file": file, "otlp": otlp})
+    else:
+        say(f"{count:,} spans of session {spans.session}: {file or otlp}")
+
+
+@app.command()
 def prune(
     run: Annotated[Path, typer.Argument(metavar="RUN|FOLDER", help="A run's folder, or a folder of runs.")],
     keep: Annotated[

@@ -28,6 +28,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("runs", "list"),
     ("runs", "show"),
     ("runs", "digest"),
+    ("runs", "export"),
     ("runs", "prune"),
     ("runs", "compare"),
     ("optimize",),
