@@ -26,20 +26,16 @@ from ...runs import CallRecord, Run
 from ...runs.jsonform import first_difference
 from ...runs.progress import Silent
 from ..config import SimulateConfig, checked
+from ..course import slim
 from ..minds import interviewed
 from ..players import mode_of, players, prompts_of
 from ..preparation import embedder, prepare
-from ..rehearsal import slim
 from ..shared import Shared
 from .callviews import call_view
 from .errors import DebugError
+from .fields import INTERVIEW, NODES, SCRIPTED
 from .reading import PageEvent, known_agent, page_event, page_events, readable
 from .views import Moment, Place
-
-NODES = tuple(step.__name__ for step in STEPS)
-INTERVIEW = "interview"
-SCRIPTED = "page"
-"""The one node of a scripted user."""
 
 _asked: ContextVar[list[str] | None] = ContextVar("asked", default=None)
 """Keys of the calls that the node in progress has asked for."""

@@ -43,9 +43,10 @@ class Session:
 
     def add(self, when: str, against: str = "") -> Breakpoint:
         """A new breakpoint. Raises `ConditionError`."""
-        from .fields import condition
+        from .fields import check_against, condition
 
-        made = Breakpoint(self._next, str(condition(when)), against)
+        check_against(condition(when), against)
+        made = Breakpoint(self._next, when.strip(), against)
         self._next += 1
         self.breakpoints.append(made)
         self._save()
