@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -10,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .calls import content_of
-from .digest import asked, digest, said
+from .digest import agent_digests, asked, digest, said
 from .errors import UnknownKind
 from .jsonform import canonical, first_difference, flatten
 from .kinds import get_kind
-from .run import Run
+from .run import EventRow, Run
 from .tables import count_rows
 
 
@@ -47,6 +48,10 @@ class Comparison:
     event: Divergence | None
     call: Divergence | None
     """The first differing call in the order of keys."""
+    agents: dict[str, Divergence | None]
+    """Agents whose digest differs -> the first of their events that does (None: only the last state of their graph)."""
+    agents_alike: int
+    """Agents whose digest is the same in both."""
     rows: dict[str, tuple[int, int]]
     """Table -> rows in each."""
     summary: dict[str, tuple[float | None, float | None, float | None]] = field(default_factory=dict)
@@ -65,6 +70,7 @@ def compare_runs(a: Run | str | Path, b: Run | str | Path) -> Comparison:
     """
     with ExitStack() as stack:
         left, right = (stack.enter_context(opened(each)) for each in (a, b))
+        agents, alike = compare_agents(left, right)
         return Comparison(
             left.path,
             right.path,
@@ -72,6 +78,8 @@ def compare_runs(a: Run | str | Path, b: Run | str | Path) -> Comparison:
             _asked_differences(left, right),
             _first_event(left, right),
             _first_call(left, right),
+            agents,
+            alike,
             _pairs(count_rows(left), count_rows(right)),
             _summaries(left, right),
         )
@@ -111,6 +119,42 @@ def _first_event(a: Run, b: Run) -> Divergence | None:
         if found := first_difference(said(left), said(right)):
             return Divergence(left.agent, left.page, left.node, *found, seq=left.seq)
     return None
+
+
+def compare_agents(a: Run, b: Run) -> tuple[dict[str, Divergence | None], int]:
+    """Which agents did otherwise, each with its first event that differs, and how many did the same. Linear in both logs.
+
+    An agent's events are held against each other in their own order, whoever else acted between them.
+    """
+    digests = agent_digests(a), agent_digests(b)
+    names = sorted({*digests[0], *digests[1]})
+    open_ = {name for name in names if digests[0].get(name) != digests[1].get(name)}
+    found: dict[str, Divergence | None] = dict.fromkeys(sorted(open_))
+    waiting: dict[str, deque[tuple[bool, EventRow]]] = {name: deque() for name in open_}
+    alone = digests[0].keys() ^ digests[1].keys()
+    for pair in zip_longest(a.event_rows(), b.event_rows()):
+        for row, left in zip(pair, (True, False), strict=True):
+            if row is None or row[1] not in waiting:
+                continue
+            before = waiting[row[1]]
+            if not before or before[0][0] == left:
+                if not before or row[1] not in alone:
+                    before.append((left, row))
+                continue
+            other = before.popleft()[1]
+            first, second = (row, other) if left else (other, row)
+            if (*first[:5], first[6]) != (*second[:5], second[6]):
+                difference = first_difference(said(a.event_of(first)), said(b.event_of(second)))
+                if difference:
+                    found[row[1]] = Divergence(row[1], first[2], first[3], *difference, seq=first[5])
+                    del waiting[row[1]]
+    for name, rest in waiting.items():
+        if rest:
+            left, row = rest[0]
+            there = (a if left else b).event_of(row)
+            sides = (said(there), None) if left else (None, said(there))
+            found[name] = Divergence(name, there.page, there.node, "", *sides, seq=there.seq)
+    return found, len(names) - len(open_)
 
 
 def _first_call(a: Run, b: Run) -> Divergence | None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .checkpoints import final_channels
-from .jsonform import canonical, canonical_of, damaged, unpack, without
+from .jsonform import Packed, canonical, canonical_of, damaged, unpack, without
 from .records import Event
 
 if TYPE_CHECKING:
@@ -27,31 +27,47 @@ def digest(run: Run) -> str:
 
 def agent_digest(run: Run, agent: str) -> str:
     """SHA-256, in hex, of what one agent did: its events and the last state of its graph."""
-    total = hashlib.sha256()
-    for event in run.events(agent=agent):
-        total.update(canonical(["event", said(event)]) + b"\n")
-    for thread, channels in final_channels(run.log, frozenset(run.manifest.volatile.channels), agent):
-        total.update(canonical(["graph", thread, channels]) + b"\n")
-    return total.hexdigest()
+    return agent_digests(run, agent).get(agent) or hashlib.sha256().hexdigest()
+
+
+def agent_digests(run: Run, only: str | None = None) -> dict[str, str]:
+    """`agent_digest` of every agent (or of one) that has events or a graph, in one pass over the log."""
+    totals: dict[str, Any] = {}
+
+    def add(agent: str, line: bytes) -> None:
+        if agent not in totals:
+            totals[agent] = hashlib.sha256()
+        totals[agent].update(line + b"\n")
+
+    for row in run.event_rows(agent=only):
+        if row[1]:
+            add(row[1], _event_line(run, *row))
+    for thread, channels in final_channels(run.log, frozenset(run.manifest.volatile.channels), only):
+        add(thread, canonical(["graph", thread, channels]))
+    return {agent: total.hexdigest() for agent, total in totals.items()}
 
 
 def lines(run: Run) -> Iterator[bytes]:
     """The canonical form, line by line: asked, events, states, channels, calls; each line one JSON array."""
     yield canonical(["run", asked(run.manifest)])
-    for kind, agent, page, node, data, seq, barrier in run.event_rows():
-        # As `canonical(["event", said(event)])`, without the way through a value and back.
-        spelled = canonical_of(unpack(data, run.log.path), run.log.path)
-        if not spelled.startswith(b"{"):
-            raise damaged(run.log.path, f"the data of event {seq} is no object")
-        yield b'["event",{"agent":%b,"barrier":%b,"data":%b,%b]' % (
-            *(canonical(agent), canonical(barrier), spelled),
-            _place(kind, node, page),
-        )
+    for row in run.event_rows():
+        yield _event_line(run, *row)
     for name, value in run.iter_states():
         yield canonical(["state", name, value])
     for thread, channels in final_channels(run.log, frozenset(run.manifest.volatile.channels)):
         yield canonical(["graph", thread, channels])
     yield canonical(["calls", run.calls.digest()])
+
+
+def _event_line(run: Run, kind: str, agent: str, page: int, node: str, data: Packed, seq: int, barrier: int) -> bytes:
+    # As `canonical(["event", said(event)])`, without the way through a value and back.
+    spelled = canonical_of(unpack(data, run.log.path), run.log.path)
+    if not spelled.startswith(b"{"):
+        raise damaged(run.log.path, f"the data of event {seq} is no object")
+    return b'["event",{"agent":%b,"barrier":%b,"data":%b,%b]' % (
+        *(canonical(agent), canonical(barrier), spelled),
+        _place(kind, node, page),
+    )
 
 
 @lru_cache(maxsize=1024, typed=True)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from .saver import LogSaver
 
+EventRow = tuple[str, str, int, str, Packed, int, int]
+"""kind, agent, page, node, data, seq, barrier"""
+
 
 class Run:
     """A run: what was asked (`manifest`), what models answered (`calls`), what happened (`events`, `states`).
@@ -171,16 +174,13 @@ class Run:
         self, kind: str | None = None, agent: str | None = None, since: int = -1, until_barrier: int | None = None
     ) -> Iterator[Event]:
         """Events in order, streamed; `since`: only those whose `seq` is greater (to follow a run that is being written)."""
-        for each, agent_, page, node, data, seq, barrier in self.event_rows(kind, agent, since, until_barrier):
-            said = self._loads(data)
-            if not isinstance(said, dict):
-                raise damaged(self.log.path, f"the data of event {seq} is no object")
-            yield Event(each, agent_, page, node, said, seq, barrier)
+        for row in self.event_rows(kind, agent, since, until_barrier):
+            yield self.event_of(row)
 
     def event_rows(
         self, kind: str | None = None, agent: str | None = None, since: int = -1, until_barrier: int | None = None
-    ) -> Iterator[tuple[str, str, int, str, Packed, int, int]]:
-        """`events` as the log holds them: kind, agent, page, node, data (packed), seq, barrier."""
+    ) -> Iterator[EventRow]:
+        """`events` as the log holds them, for `event_of`."""
         wanted = {"kind = ?": kind, "agent = ?": agent, "barrier <= ?": until_barrier}
         given = {test: value for test, value in wanted.items() if value is not None}
         sql = (
@@ -191,6 +191,14 @@ class Run:
         while rows := self.log.rows(sql, (since, *given.values())):
             yield from rows  # type: ignore[misc]
             since = rows[-1][5]
+
+    def event_of(self, row: EventRow) -> Event:
+        """The event of a row. Raises `CorruptRun`."""
+        kind, agent, page, node, data, seq, barrier = row
+        said = self._loads(data)
+        if not isinstance(said, dict):
+            raise damaged(self.log.path, f"the data of event {seq} is no object")
+        return Event(kind, agent, page, node, said, seq, barrier)
 
     def state(self, name: str, barrier: int | None = None) -> Any:
         """The latest state of this name at or before a barrier (None: now); None where there is none."""
@@ -320,22 +328,18 @@ class Run:
             raise NotWritable(f"the run {self.path} is not open for writing", "open it with Run.open(path, write=True)")
 
 
-EventRow = tuple[int, str, str, int, str, Packed]
-StateRow = tuple[str, int, Packed]
-
-
-def event_row(event: Event, barrier: int) -> EventRow:
+def event_row(event: Event, barrier: int) -> tuple[int, str, str, int, str, Packed]:
     """An event as `store` takes it."""
     where = f"event {event.kind!r} of agent {event.agent or '-'}, page {event.page}: data"
     return barrier, event.kind, event.agent, event.page, event.node, pack(dumps(event.data, where))
 
 
-def state_row(name: str, barrier: int, value: Any) -> StateRow:
+def state_row(name: str, barrier: int, value: Any) -> tuple[str, int, Packed]:
     """A state as `store` takes it."""
     return name, barrier, pack(dumps(value, f"state {name!r}"))
 
 
-def store(log: LogFile, events: Iterable[EventRow], states: Iterable[StateRow]) -> None:
+def store(log: LogFile, events: Iterable[tuple[Any, ...]], states: Iterable[tuple[Any, ...]]) -> None:
     """Write events and states, inside a transaction."""
     # seq: the next integers of the events' primary key, in order, without gaps
     log.db.executemany(
