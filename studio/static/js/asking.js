@@ -25,7 +25,7 @@ export function askAgain(call = moment()?.calls?.[0]) {
   const samples = h("input", { type: "number", min: "1", max: "16", value: "1", "aria-label": "Samples" });
   const result = h("div", { class: "sides" }, side("recorded", call), h("section", {}, empty("The new answer will stand here.")));
   dialog({
-    title: `Ask again: ${call.node}, agent ${call.agent}, page ${call.page}`,
+    title: `Ask again: the ${call.node} call of agent ${call.agent} on page ${call.page}`,
     name: "ask",
     wide: true,
     body: [

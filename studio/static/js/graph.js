@@ -33,16 +33,15 @@ function draw() {
     const bad = (here?.failures?.length ?? 0) > 0 || calls.some((c) => c.status !== "ok");
     const lit = here && name === state.node;
     const words = [
-      calls.length ? plural(calls.length, "call") : null,
+      bad ? "failed" : calls.length ? plural(calls.length, "call") : null,
       here?.recalled?.length ? `${here.recalled.length} recalled` : null,
-      bad ? "failed" : null,
     ].filter(Boolean);
     return [
       i > 0 && h("span", { class: here ? "edge" : "edge off", "aria-hidden": "true" }),
       h(
         "button",
         {
-          class: `node${lit ? " lit" : ""}${bad ? " bad" : ""}`, role: "tab", "aria-selected": lit ? "true" : "false", tabindex: lit ? "0" : "-1",
+          class: `node${lit ? " lit" : ""}${bad ? " broken" : ""}`, role: "tab", "aria-selected": lit ? "true" : "false", tabindex: lit ? "0" : "-1",
           disabled: !here, "data-key": `node-${name}`, "data-node": name, title: `${name}: ${ABOUT[name]}`, onclick: () => atNode(name),
         },
         h("span", { class: "name" }, name),

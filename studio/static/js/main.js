@@ -2,7 +2,7 @@
 
 import * as actions from "./actions.js";
 import * as breakpoints from "./breakpoints.js";
-import { failed, h } from "./dom.js";
+import { empty, h } from "./dom.js";
 import * as forks from "./forks.js";
 import { help } from "./help.js";
 import * as inspector from "./inspector.js";
@@ -77,7 +77,7 @@ async function begin() {
     await model.begin();
   } catch (problem) {
     set({ error: problem });
-    at("population").querySelector(".pictures").replaceChildren(failed(problem));
+    at("population").querySelector(".pictures").replaceChildren(empty("Nobody to show."));
   }
   keys(lower(at("lower")));
   document.body.dataset.ready = "true";

@@ -101,7 +101,6 @@ function refresh(reset) {
   if (reset) grid.box.scrollTop = 0;
   const at = found.findIndex((i) => state.agents.agent[i] === state.agent);
   grid.show(found, at, order.name, order.down);
-  if (reset) grid.reveal(at);
   draw();
 }
 

@@ -71,7 +71,7 @@ function card(page) {
   const chosen = page.exposures.filter((e) => e.positive).length;
   const bad = page.failures.length > 0;
   return h(
-    "article", { class: `card${here ? " here" : ""}${bad ? " bad" : ""}`, "aria-current": here ? "true" : "false", "data-page": page.page },
+    "article", { class: `card${here ? " here" : ""}${bad ? " broken" : ""}`, "aria-current": here ? "true" : "false", "data-page": page.page },
     h(
       "header", {},
       h("button", { class: "open", "data-key": `page-${page.page}`, "aria-label": `Page ${page.page}`, onclick: () => goTo(state.agent, page.page, here ? state.node : "") }, h("span", { class: "strong" }, `Page ${page.page}`), h("span", { class: "soft small" }, `${chosen} of ${page.exposures.length} chosen`)),

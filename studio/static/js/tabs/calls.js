@@ -11,12 +11,12 @@ export function head(call, ...more) {
     h("span", { class: "strong" }, call.kind === "score" ? "Score call" : "Call", call.sample ? `, sample ${call.sample}` : ""),
     h("span", { class: `tag ${bad ? "bad" : "good"}` }, call.status),
     call.edited ? h("span", { class: "tag accent" }, "put in by hand") : null,
-    h("span", { class: "soft small" }, foreign(call.model)),
     h("span", { class: "grow" }),
     more,
     h("button", { class: "quiet", "data-key": `again-${call.key}`, onclick: () => askAgain(call) }, "Ask again", h("kbd", {}, "q")),
     h(
       "p", { class: "facts" },
+      foreign(call.model),
       h("span", {}, `${count(call.prompt_tokens)} + ${count(call.completion_tokens)} tokens`),
       h("span", {}, money(call.cost)),
       h("span", {}, `${fixed(call.latency, 3)} s`),

@@ -52,8 +52,8 @@ function record(m, more) {
     h("p", {}, foreign(m.text)),
     h(
       "p", { class: "facts" },
-      h("span", { class: "tag" }, m.kind), h("span", {}, `#${m.id}`), h("span", {}, `importance ${m.importance ?? "–"}`), h("span", {}, `written on page ${m.created ?? "–"}`),
-      m.accessed === undefined ? null : h("span", {}, `last recalled on ${m.accessed}`),
+      h("span", { class: "tag" }, m.kind), h("span", {}, `#${m.id}`), h("span", {}, `importance ${m.importance ?? "–"}`), h("span", {}, `written on ${m.created ?? "–"}`),
+      m.accessed === undefined ? null : h("span", {}, `recalled on ${m.accessed}`),
       h("span", { class: "grow" }),
       h("button", { class: "link", "data-key": `memory-edit-${m.id}`, onclick: () => forkWith(`memory ${m.id} = ${JSON.stringify(m.text)}`) }, "edit"),
       h("button", { class: "link", "data-key": `memory-drop-${m.id}`, onclick: () => forkWith(`memory drop ${m.id}`) }, "drop"),
@@ -62,16 +62,17 @@ function record(m, more) {
   );
 }
 
+/** Score and parts; each part is 0 to 1 before its weight. */
 function parts(m) {
-  // `importance` is the record's own 1..10; its part of the score is named apart where the server names it.
+  // `importance` is the record's own 1 to 10 unless it lies within 0 to 1: then it is the part.
   const shown = Object.entries(m.parts ?? Object.fromEntries(PARTS.filter((p) => typeof m[p] === "number" && m[p] <= 1).map((p) => [p.replace("_part", ""), m[p]])));
   return h(
-    "div", { class: "bars" },
-    h("div", { class: "row" }, h("span", { class: "label strong" }, "score"), h("span", { class: "track none" }), h("span", { class: "number strong" }, fixed(m.score, 3))),
+    "div", { class: "scored" },
+    h("span", {}, "score", h("b", {}, fixed(m.score, 3))),
     shown.map(([name, value]) => {
       const bar = h("i", {});
       bar.style.width = `${Math.max(0, Math.min(1, value)) * 100}%`;
-      return h("div", { class: "row" }, h("span", { class: "label" }, name), h("span", { class: "track" }, bar), h("span", { class: "number" }, fixed(value, 3)));
+      return h("span", {}, h("span", { class: "part-of" }, name, h("span", {}, fixed(value, 3))), h("span", { class: "track" }, bar));
     }),
   );
 }

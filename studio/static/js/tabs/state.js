@@ -13,7 +13,7 @@ export const badge = (moment) => {
 
 export function draw(moment) {
   const changed = Object.entries(moment.changed);
-  const marks = new Map(changed.map(([path]) => [path, { kind: "changed" }]));
+  const marks = new Map(changed.map(([path]) => [path.replace(/\[(\d+)\]/g, ".$1"), { kind: "changed" }]));
   return [
     h(
       "section", { class: "called" },
@@ -27,9 +27,17 @@ export function draw(moment) {
   ];
 }
 
+const HEX = /\b([0-9a-f]{10})[0-9a-f]{54}\b/g; // keys of calls: their beginning tells them apart
+
 function said(value) {
   if (value === undefined || value === null) return h("span", { class: "faint" }, "–");
-  const text = typeof value === "string" ? value : JSON.stringify(value);
+  if (typeof value === "object" && !Array.isArray(value))
+    return Object.entries(value).map(([name, v]) => h("span", { class: "pairs" }, h("span", {}, name, " "), long(v)));
+  return long(value);
+}
+
+function long(value) {
+  const text = (typeof value === "string" ? value : JSON.stringify(value) ?? "–").replace(HEX, "$1…");
   if (text.length <= 240) return foreign(text);
   return h("details", { class: "inline" }, h("summary", {}, foreign(`${text.slice(0, 120)}…`)), foreign(text));
 }
