@@ -15,17 +15,15 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...agents.actions import Slate
-from ...agents.ask import Asker, World
 from ...agents.memory import Memory, Recalled
-from ...agents.personas import Persona
 from ...agents.satisfaction import START
 from ...agents.user_state import new_state, page_input
-from ...agents.user_steps import STEPS, UserContext, whole_page
+from ...agents.user_steps import STEPS, whole_page
 from ...llm import ReplayDiverged, open_model
 from ...runs import CallRecord, Run
 from ...runs.jsonform import first_difference
 from ...runs.progress import Silent
-from ..config import SimulateConfig, checked
+from ..config import checked
 from ..course import slim
 from ..minds import interviewed
 from ..players import mode_of, players, prompts_of
@@ -34,7 +32,10 @@ from ..shared import Shared
 from .callviews import call_view
 from .errors import DebugError
 from .fields import INTERVIEW, NODES, SCRIPTED
+from .in_force import Edits
+from .population import born
 from .reading import PageEvent, known_agent, page_event, page_events, readable
+from .staging import Staging
 from .views import Moment, Place
 
 _asked: ContextVar[list[str] | None] = ContextVar("asked", default=None)
@@ -60,26 +61,20 @@ class _Listening:
         return self._calls.all(**which)
 
 
-class Stage:
-    """What a recorded page is lived again on: the world, and who answers from the recording."""
-
-    def __init__(self, world: World, asker: Asker) -> None:
-        self.world, self.asker = world, asker
-
-
-_stages: WeakKeyDictionary[Run, Stage] = WeakKeyDictionary()
+_stages: WeakKeyDictionary[Run, Staging] = WeakKeyDictionary()
 _shared = Shared()
 """Data and splits, for all runs and forks that one process looks at."""
 
 
-async def stage(run: Run) -> Stage:
-    """The stage of a run, made once: seconds, in a thread of its own. Raises `DebugError` where its data or a prompt changed."""
+async def stage(run: Run) -> Staging:
+    """What a run's pages are lived again on: the world, and who answers from the recording. Made once: seconds, in a thread
+    of its own. Raises `DebugError` where data or a prompt changed."""
     if run not in _stages:
         _stages[run] = await asyncio.to_thread(lambda: asyncio.run(_stage(run)))
     return _stages[run]
 
 
-async def _stage(run: Run) -> Stage:
+async def _stage(run: Run) -> Staging:
     global _shared
     config = checked(run.manifest.config)
     door = open_model(config.model, cassette=_Listening(run), base_url=config.base_url, replay_only=True)
@@ -96,7 +91,9 @@ async def _stage(run: Run) -> Stage:
         )
     with _as_recorded(run):
         found = await players(prepared, door, prompts, Silent())
-    return Stage(prepared.world, found.asker)
+    staging = Staging(run, prepared, door, prompts, replayed=True)
+    staging.cast(found.asker)
+    return staging
 
 
 @contextmanager
@@ -126,20 +123,12 @@ async def moments(run: Run, agent: str, page: int) -> list[Moment]:
             return [_scripted(run, event)]
         on = await stage(run)
         with _as_recorded(run):
-            return await _lived(run, on, persona_of(run, agent), event)
+            return await _lived(run, on, event)
 
 
-def persona_of(run: Run, agent: str) -> Persona:
-    """The agent's persona, as it is in force here."""
-    from .population import persona
-
-    return Persona.model_validate(persona(run, agent))
-
-
-async def _lived(run: Run, on: Stage, persona: Persona, event: PageEvent) -> list[Moment]:
-    context = UserContext(persona, on.world, on.asker)
-    before = await _state_before(run, on, persona, event.page)
-    state: dict[str, Any] = {**before, **page_input(_slate(event))}
+async def _lived(run: Run, on: Staging, event: PageEvent) -> list[Moment]:
+    context = on.context(born(run, event.agent), event.page)
+    state = _given(on, event, await _state_before(run, on, event.agent, event.page))
     told: list[Moment] = []
     for step in STEPS:
         context.recalled.clear()
@@ -149,10 +138,10 @@ async def _lived(run: Run, on: Stage, persona: Persona, event: PageEvent) -> lis
         state = after
     if INTERVIEW in event.data:
         with _listening() as asked:
-            after = {**state, "record": await interviewed(persona, state, on.asker)}
+            after = {**state, "record": await interviewed(context.persona, state, context.asker)}
         told.append(_moment(run, Place(event.agent, event.page, INTERVIEW), state, after, (), asked))
         state = after
-    if other := first_difference(event.data, slim(state["record"], on.world.actions)):
+    if other := first_difference(event.data, slim(state["record"], context.world.actions)):
         where, then, now = other
         raise DebugError(
             f"{event.agent} page {event.page} lived again is not what was recorded: {where} was {str(then)[:80]!r}, "
@@ -195,14 +184,23 @@ def _slate(event: PageEvent) -> Slate:
     return Slate.from_json({"agent": event.agent, "page": event.page, "exposures": event.data["exposures"]})
 
 
-async def _state_before(run: Run, on: Stage, persona: Persona, page: int) -> dict[str, Any]:
-    """What the agent was before `page`: the graph's checkpoint, or its pages lived again from the first."""
-    if (kept := _kept(run, persona.user, page)) is not None:
+def _given(on: Staging, event: PageEvent, before: Mapping[str, Any]) -> dict[str, Any]:
+    """With what a page begins: what the agent was, what it is shown, and what an edit made of that."""
+    given: dict[str, Any] = {**before, **page_input(_slate(event))}
+    if not on.edits.changes_state(event.agent, event.page):
+        return given
+    return given | on.edits.state(event.agent, event.page, given, embedder(on.config(event.page).memory))
+
+
+async def _state_before(run: Run, on: Staging, agent: str, page: int) -> dict[str, Any]:
+    """What the agent was after the page before: the graph's checkpoint, or its pages lived again from the first."""
+    if (kept := _kept(run, agent, page)) is not None:
         return kept
+    persona = born(run, agent)
     state: dict[str, Any] = {**new_state(persona)}
-    for event in page_events(run, 0, page - 1, persona.user):
-        state |= page_input(_slate(event))
-        state |= await whole_page(state, UserContext(persona, on.world, on.asker))
+    for event in page_events(run, 0, page - 1, agent):
+        state = _given(on, event, state)
+        state |= await whole_page(state, on.context(persona, event.page))
     return state
 
 
@@ -258,7 +256,8 @@ def memory(run: Run, agent: str, page: int | None = None, query: str = "") -> li
     kept = _kept(run, agent, at) if at else {}
     if kept is None:
         kept = in_a_thread(lambda: _again(run, agent, at))
-    remembered = Memory.from_json(kept.get("memory") or {}, embed=_embed(config))
+    embed, edits = embedder(config.memory), Edits.of(run)
+    remembered = Memory.from_json((kept | edits.state(agent, at, kept, embed)).get("memory") or {}, embed=embed)
     if not query.strip():
         return [record_view(record) for record in remembered.records]
     best = remembered.retrieve(query, page=at, k=max(1, len(remembered)), touch=False)
@@ -267,7 +266,7 @@ def memory(run: Run, agent: str, page: int | None = None, query: str = "") -> li
 
 async def _again(run: Run, agent: str, page: int) -> dict[str, Any]:
     with _as_recorded(run):
-        return await _state_before(run, await stage(run), persona_of(run, agent), page)
+        return await _state_before(run, await stage(run), agent, page)
 
 
 def in_a_thread(work: Any) -> Any:
@@ -276,10 +275,6 @@ def in_a_thread(work: Any) -> Any:
 
     with ThreadPoolExecutor(1) as one:
         return one.submit(lambda: asyncio.run(work())).result()
-
-
-def _embed(config: SimulateConfig) -> Any:
-    return embedder(config.memory)
 
 
 def _pages_seen(run: Run, agent: str) -> int:

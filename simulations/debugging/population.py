@@ -7,9 +7,10 @@ from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from ...agents.personas import Persona
 from ...runs import Manifest, Run
 from ...runs.folders import run_info
-from .errors import DebugError
+from .in_force import Edits
 from .reading import check_rehearsal, edits, known_agent, page_event, page_events, readable, titles
 from .views import Overview, PageView
 
@@ -78,7 +79,7 @@ def overview(run: Run) -> Overview:
     seen, info = _read(run), run_info(run.path)
     manifest: Manifest = info.manifest or run.manifest
     config, totals = manifest.config, run.calls.totals()
-    fork = getattr(run, "fork", None)
+    fork = run.fork
     lost = sum(totals.by_status.get(status, 0) for status in totals.by_status if status != "ok")
     return Overview(
         path=run.path,
@@ -128,9 +129,9 @@ def agents(run: Run) -> Mapping[str, Sequence[Any]]:
             "SELECT agent, count(*), total(prompt_tokens) + total(completion_tokens), sum(cost) FROM calls GROUP BY agent"
         )
     }
-    changed = edits(run)
+    changed, fork = edits(run), run.fork
     everybody, some = any(not edit["agent"] for edit in changed), {edit["agent"] for edit in changed}
-    touched = set(getattr(getattr(run, "fork", None), "agents", ()) or seen.of)
+    touched = set(fork.agents) if fork is not None and fork.agents else seen.of
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for agent, each in seen.of.items():
         persona, (calls, tokens, cost) = seen.personas[agent], spent.get(agent, (0, 0, None))
@@ -207,8 +208,10 @@ def _page_view(run: Run, event: Any, names: Mapping[str, str], calls: Sequence[s
 
 def persona(run: Run, agent: str) -> Mapping[str, Any]:
     """Who the agent is, as it is in force here (edits included)."""
+    return Edits.of(run).persona(born(run, agent), max(0, run.barrier)).json_dict()
+
+
+def born(run: Run, agent: str) -> Persona:
+    """Who the agent was when the run began."""
     known_agent(run, agent)
-    found = next(run.events(kind="persona", agent=agent), None)
-    if found is None:
-        raise DebugError(f"no agent {agent!r} in {run.path}")
-    return found.data
+    return Persona.model_validate(next(run.events(kind="persona", agent=agent)).data)

@@ -111,13 +111,16 @@ def page_event(run: Run, agent: str, page: int) -> PageEvent:
 
 
 def edits(run: Run, agent: str | None = None, page: int | None = None) -> list[dict[str, Any]]:
-    """The edits of a fork (and of those it stands on), as they were logged: agent ("" everybody), page, and what.
+    """The edits of a fork and of those it stands on, as they were logged: agent ("" everybody), page, what, written, ….
 
-    With `agent` and `page`: those that bear on this page.
+    With `agent`: those of this agent; with `page` those that bear on this page.
     """
-    found = []
+    fork, found = run.fork, []
+    others = fork is not None and fork.agents and agent is not None and agent not in fork.agents
     for event in run.events(kind="edit"):
         if agent is not None and event.agent not in ("", agent):
+            continue
+        if others and fork is not None and event.page >= fork.barrier:  # who does what they did is not edited here
             continue
         if page is not None and not (page == event.page if event.node == "once" else page >= event.page):
             continue
