@@ -47,8 +47,9 @@ Values
 
 Reading a run: GET
     /api/about                          {"version": of RecLoop, "name", "kind", "path": text to show, "view": "simulate", "writable":
-                                        false where nothing can be kept, "fields": [{"name", "about"}]: names for conditions,
-                                        "edits": [{"form", "about"}]: how edits are written}
+                                        false where nothing can be kept, "fields": [{"name", "kind": number|text|truth|list,
+                                        "about", "words": all that a text can be}]: names for conditions,
+                                        "edits": [{"verb", "form", "about"}]: how edits are written}
     /api/overview?run                   Overview + {"version", "living": Living or null, "stopped": the last Stop, or
                                         {"error", "hint"} of what went on here, or null}
     /api/agents?run                     {"version", "columns": {"agent": […], "pages", "status": browsing|left|stopped,
