@@ -25,14 +25,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on
 def list_(
     root: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of runs.")] = ROOT, as_json: Json = False
 ) -> None:
-    """The runs in a folder, newest last: running, paused, killed, finished, unreadable."""
-    from ..runs import is_run, list_runs
+    """The runs in a folder, newest last, forks below what they stand on: running, paused, killed, finished, unreadable."""
+    from ..runs import family, is_run, list_runs
 
     if is_run(root):
         raise CommandError(f"{root} is a run itself\n  look at it:  recloop runs show {shlex.quote(str(root))}")
     if root != ROOT and not root.is_dir():
         raise CommandError(f"{root} is no folder\n  give the folder that holds your runs (default: {ROOT})")
-    infos = list_runs(root)
+    runs = [each for top in list_runs(root) for each in family(top.path)]
+    infos = [info for _, info in runs]
     if as_json:
         print_json([_row(info) for info in infos])
         return
@@ -40,8 +41,8 @@ def list_(
         say(f"no runs in {root}; `recloop simulate` makes one")
         return
     rows = [
-        (i.path.name, i.status, _day(i.manifest), megabytes(i.size), "" if i.manifest is None else _asked(i.manifest))
-        for i in infos
+        ("  " * depth + i.path.name, i.status, _day(i.manifest), megabytes(i.size), _what(i.manifest))
+        for depth, i in runs
     ]
     print_table(
         f"Runs in {short(root)}",
@@ -64,6 +65,7 @@ def _row(info: RunInfo) -> dict[str, Any]:
         "name": manifest.name if manifest else None,
         "status": info.status,
         "created": manifest.created if manifest else None,
+        "fork": manifest.fork.model_dump(include={"barrier", "agents"}) if manifest and manifest.fork else None,
         "bytes": info.size,
         "pid": info.pid,
         "problem": info.problem or (manifest.reason if manifest else ""),
@@ -72,6 +74,13 @@ def _row(info: RunInfo) -> dict[str, Any]:
 
 def _day(manifest: Manifest | None) -> str:
     return manifest.created[:16].replace("T", " ") if manifest else ""
+
+
+def _what(manifest: Manifest | None) -> str:
+    if manifest is None or manifest.fork is None:
+        return "" if manifest is None else _asked(manifest)
+    who = len(manifest.fork.agents)
+    return f"fork before page {manifest.fork.barrier}" + (f", of {who:,} agent{'s' if who > 1 else ''}" if who else "")
 
 
 def _asked(manifest: Manifest) -> str:

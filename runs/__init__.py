@@ -33,7 +33,7 @@ from .errors import (
     RunInUse,
     UnknownKind,
 )
-from .folders import ROOT, RunInfo, check_vacant, forks_of, is_run, list_runs, new_run_path, run_info
+from .folders import ROOT, RunInfo, check_vacant, family, forks_of, is_run, list_runs, new_run_path, run_info
 from .fork import fork_run
 from .kinds import RunKind, get_kind, kinds, register_kind
 from .manifest import Manifest
@@ -76,6 +76,7 @@ __all__ = [
     "check_vacant",
     "compare_runs",
     "describe_tables",
+    "family",
     "fork_run",
     "forks_of",
     "get_kind",

@@ -50,13 +50,21 @@ def agent_digests(run: Run, only: str | None = None) -> dict[str, str]:
 def lines(run: Run) -> Iterator[bytes]:
     """The canonical form, line by line: asked, events, states, channels, calls; each line one JSON array."""
     yield canonical(["run", asked(run.manifest)])
-    for row in run.event_rows():
+    for row in run.event_rows() if run.fork is None else _by_barrier(run):
         yield _event_line(run, *row)
     for name, value in run.iter_states():
         yield canonical(["state", name, value])
     for thread, channels in final_channels(run.log, frozenset(run.manifest.volatile.channels)):
         yield canonical(["graph", thread, channels])
     yield canonical(["calls", run.calls.digest()])
+
+
+def _by_barrier(run: Run) -> Iterator[tuple[str, str, int, str, Packed, int, int]]:
+    """A fork's events barrier by barrier, as those of any other run stand: by number, what it shares with its parent comes
+    before all that is its own."""
+    for (barrier,) in run.log.rows("SELECT barrier FROM barriers ORDER BY barrier"):
+        sql = "SELECT kind, agent, page, node, data, seq, barrier FROM events WHERE barrier = ? ORDER BY seq"
+        yield from run.log.rows(sql, (barrier,))  # type: ignore[misc]
 
 
 def _event_line(run: Run, kind: str, agent: str, page: int, node: str, data: Packed, seq: int, barrier: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from .errors import NotARun, NotWritable, RunError
 from .lock import LOCK, holder
 from .log import LOG, check_header, holds_nothing
 from .manifest import MANIFEST, Manifest
-from .overlay import FORKS
+from .overlay import FORKS, layers_of
 
 ROOT = Path("recloop-runs")
 """Where runs go unless told otherwise: below the folder one works in."""
@@ -107,7 +108,8 @@ def run_info(path: str | Path) -> RunInfo:
     manifest, problem = None, ""
     try:
         manifest = Manifest.read(path)
-        check_header(path / "log.sqlite")
+        check_header(path / LOG)
+        layers_of(path, manifest.fork)
     except (RunError, OSError) as error:
         problem = str(error)
     return RunInfo(path, manifest, folder_size(path), holder(path), problem)
@@ -120,6 +122,13 @@ def list_runs(root: str | Path | None = None) -> list[RunInfo]:
         return []
     infos = [run_info(path) for path in sorted(root.iterdir()) if is_run(path)]
     return sorted(infos, key=lambda info: (info.manifest.created if info.manifest else "", info.path.name))
+
+
+def family(path: str | Path) -> Iterator[tuple[int, RunInfo]]:
+    """A run and all of its forks, parents first, each with how many forks lie between it and the run."""
+    yield 0, run_info(path)
+    for fork in forks_of(path):
+        yield from ((depth + 1, info) for depth, info in family(fork))
 
 
 def forks_of(path: str | Path) -> list[Path]:

@@ -106,7 +106,7 @@ def _delete(path: Path) -> Pruned:
         )
     if forks := forks_of(path):
         raise RunError(
-            f"{len(forks)} forks stand on {path}, {forks[0].name} among them",
+            f"{path} has forks that stand on it: {', '.join(each.name for each in forks)}",
             f"delete them first: they lie in {path / FORKS}",
         )
     before = folder_size(path)
@@ -133,9 +133,7 @@ def _drop(run: Run, tables: bool, states: bool, keep: int) -> dict[str, int]:
         dropped["table files"] = len(files)
     if states:
         dropped |= _drop_old(run, keep)
-    with run.log.lock, run.log.translated():
-        run.log.db.execute("VACUUM")
-        run.log.db.execute("PRAGMA main.wal_checkpoint(TRUNCATE)")
+    run.log.compact()
     return dropped
 
 

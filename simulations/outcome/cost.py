@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...runs import Run
+from ...runs import CallTotals, Run
 from .facts import INTERVIEW, Facts
 from .numbers import Baseline, Row, share_row
 from .shapes import Failed, Work
@@ -28,6 +28,9 @@ def cost_rows(run: Run, facts: Facts) -> list[Row]:
     seconds = elapsed(run)
     per_page = None if not pages else calls.calls / pages
     other = f"{calls.calls - in_pages(run):,} of them before the first page" if calls.calls else no_model
+    if run.fork and calls.calls:
+        other += f"; {_paid(run.calls.spent())}"
+    speed = pages / seconds if seconds and pages and not run.fork else None
     return [
         Row(
             "calls",
@@ -84,12 +87,16 @@ def cost_rows(run: Run, facts: Facts) -> list[Row]:
         Row(
             "pages_per_second",
             "Pages per second",
-            pages / seconds if seconds and pages else None,
+            speed,
             "",
             n=pages,
             of="agent-pages",
             baselines=(Baseline(AGENT4REC_PAGES_PER_SECOND, f"{AGENT4REC}, another model and machine"),),
-            note="" if seconds and pages else "no page, or no time on record",
+            note=""
+            if speed
+            else "a fork shares pages with the run it stands on"
+            if run.fork
+            else "no page, or no time on record",
         ),
     ]
 
@@ -161,6 +168,15 @@ def priced(calls: int, unpriced: int, cost: float) -> tuple[float | None, str]:
     if unpriced == calls:
         return None, "the price of this model is not known"
     return cost, f"{unpriced:,} of {calls:,} calls have no known price and are not in the sum" if unpriced else ""
+
+
+def _paid(own: CallTotals) -> str:
+    """What a fork paid of what its whole line of calls took."""
+    if not own.calls:
+        return "none made by this fork itself"
+    cost, _ = priced(own.calls, own.unpriced, own.cost)
+    tokens = own.prompt_tokens + own.completion_tokens
+    return f"{own.calls:,} made by this fork itself ({tokens:,} tokens, {'price unknown' if cost is None else f'${cost:.4f}'})"
 
 
 def in_pages(run: Run) -> int:
