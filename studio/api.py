@@ -119,7 +119,7 @@ from ..simulations.debugging import Debugger, Place
 from . import asked as a
 from . import shown
 from .asked import as_json, as_plain, asked, response, sent
-from .careful import check_edit, check_model
+from .careful import check_model, edits_of
 from .errors import Refused, clean, known_secrets, refusal
 from .following import follow
 from .living import Crew, Work
@@ -334,12 +334,9 @@ class API:
         given = await sent(request, a.ForkOff)
 
         def fork(debugger: Debugger) -> Mapping[str, Any]:
-            own_model = str(debugger.run.manifest.config.get("model", ""))
-            for edit in given.edits:
-                check_edit(edit, own_model)
-            return {
-                "run": self.shelf.address(debugger.fork(given.page, given.edits, agents=given.agents, name=given.name))
-            }
+            edits = edits_of(given.edits, str(debugger.run.manifest.config.get("model", "")))
+            made = debugger.fork(given.page, edits, agents=given.agents, name=given.name)
+            return {"run": self.shelf.address(made)}
 
         return await self._move(request, given.run, fork, status=201)
 

@@ -7,48 +7,58 @@ import modules or collect keys.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
+from ..simulations.debugging.edits import ConfigEdit, Edit, ModelEdit, parse
 from .errors import Refused
 
-_EDIT = re.compile(r"\s*(?:.*?:\s*)?(?P<verb>prompt|model|config|answer)\b(?P<rest>.*)", re.DOTALL)
-"""An edit that may name more than a value, with or without the agent before it."""
-_READ_OR_CALLED = ("base_url", "data", "items", "prompts")
+_READ_OR_CALLED = ("base_url", "data", "prompts")
 """Settings that name files or addresses."""
-_IMPORTED = ("actions", "recommender")
+_IMPORTED = ("actions", "recommender", "recommender_config")
 """Settings that name something of ours by a plain word, or somebody's code or file by anything else."""
-_BY_COMMAND = "do this with the command: recloop debug RUN fork"
+_BY_COMMAND = "the command may: recloop debug RUN fork"
 
 
-def check_edit(text: str, own_model: str) -> None:
-    """Raises `Refused` (422) for an edit that the page may not make."""
-    found = _EDIT.match(text)
-    if found is None:
-        return
-    name, equals, value = (part.strip() for part in found["rest"].partition("="))
-    if value.lstrip("\"' ").startswith("@"):
-        raise Refused(422, f"the page reads no files: {_short(text)}", f"paste the text itself, or {_BY_COMMAND}")
-    if found["verb"] == "model" and equals:
-        check_model(value, own_model)
-    if found["verb"] == "config":
-        setting, plain = name.partition(".")[0].strip("\"' "), value.strip("\"' ")
-        code = setting in _IMPORTED and re.fullmatch(r"[\w-]*", plain) is None
-        if setting == "model":
-            check_model(plain, own_model)
-        elif code or setting in _READ_OR_CALLED or "://" in value:
-            raise Refused(422, f"the page names no files, addresses or code: {_short(text)}", _BY_COMMAND)
+def edits_of(texts: Sequence[str], own_model: str) -> list[Edit]:
+    """Edits that the page may make, of what it wrote. Raises `DebugError` for what is no edit, and `Refused` (422)."""
+    edits = [parse(text, files=False) for text in texts]
+    for edit in edits:
+        if isinstance(edit, ModelEdit):
+            check_model(edit.model, own_model)
+        elif isinstance(edit, ConfigEdit):
+            _check_setting(edit, own_model)
+    return edits
 
 
 def check_model(name: str, own_model: str) -> None:
     """Raises `Refused` (422) for a model at an address, or in a file, that the run does not name itself."""
-    plain = name.strip().strip("\"'")
     address = own_model.partition("#")[0]
-    same_place = plain == own_model or ("://" in address and plain.partition("#")[0] == address)
-    if not same_place and ("://" in plain or plain.startswith("local:") or "#" in plain):
+    same_place = name == own_model or ("://" in address and name.partition("#")[0] == address)
+    if not same_place and (":" in name or "#" in name):
         raise Refused(
             422,
-            f"the page asks models at no other address and in no other file than the run's own: {_short(plain)}",
-            f"name a provider's model (openai/NAME), or {_BY_COMMAND}",
+            f"the page asks no model at another address or in another file than the run's own: {_short(name)}",
+            f"name a provider's model (openai/NAME); {_BY_COMMAND}",
         )
+
+
+def _check_setting(edit: ConfigEdit, own_model: str) -> None:
+    setting, value = edit.key.partition(".")[0].strip(), edit.value
+    if setting == "model":
+        check_model(str(value), own_model)
+        return
+    if setting in _READ_OR_CALLED or (setting in _IMPORTED and not _plain(value)):
+        raise Refused(422, f"the page names no file, address or code: {_short(str(edit))}", _BY_COMMAND)
+
+
+def _plain(value: Any) -> bool:
+    """Whether it holds numbers and plain words alone."""
+    if isinstance(value, str):
+        return re.fullmatch(r"[\w-]*", value) is not None
+    if isinstance(value, dict):
+        return all(_plain(each) for each in value.values())
+    return all(_plain(each) for each in value) if isinstance(value, list) else True
 
 
 def _short(text: str) -> str:
