@@ -49,13 +49,16 @@ class Prompt:
         prompt = cls.parse(_text(file), str(file))
         if override is None:
             return prompt
-        theirs = cls.parse(_text(Path(override)), str(override), known=prompt.fields)
-        missing = prompt.used - theirs.used
-        if missing:
+        return prompt.with_text(_text(Path(override)), str(override))
+
+    def with_text(self, text: str, source: str) -> Prompt:
+        """This prompt in another wording, which must suit the same fields. Raises `PromptError`, naming `source`."""
+        theirs = Prompt.parse(text, source, known=self.fields)
+        if missing := self.used - theirs.used:
             raise PromptError(
-                f"{override}: prompt {prompt.name!r} needs {_braced(missing)}\n  put each where its text belongs"
+                f"{source}: prompt {self.name!r} needs {_braced(missing)}\n  put each where its text belongs"
             )
-        return cls(prompt.name, theirs.purpose or prompt.purpose, prompt.fields, theirs.sections, str(override))
+        return Prompt(self.name, theirs.purpose or self.purpose, self.fields, theirs.sections, source)
 
     @classmethod
     def parse(cls, text: str, source: str = "prompt", known: Mapping[str, str] | None = None) -> Prompt:

@@ -21,6 +21,7 @@ from .settling import all_settled
 
 if TYPE_CHECKING:
     from ..runs.saver import LogSaver
+    from .debugging.staging import Staging
 
 AT_ONCE = 256
 """Users who think at once, unless told otherwise. More than calls in flight; a user who only waits takes 100 kB."""
@@ -29,8 +30,8 @@ AT_ONCE = 256
 class StepMind:
     """The steps of an agent-page one after the other; what a user is between pages is kept in memory."""
 
-    def __init__(self, world: World, asker: Asker, *, at_once: int = AT_ONCE) -> None:
-        self.world, self.asker, self.at_once = world, asker, at_once
+    def __init__(self, world: World, asker: Asker, *, at_once: int = AT_ONCE, staging: Staging | None = None) -> None:
+        self.world, self.asker, self.at_once, self.staging = world, asker, at_once, staging
         self._states: dict[str, dict[str, Any]] = {}
 
     async def think(self, page: int, turns: Sequence[Turn], *, progress: Callable[[], None]) -> list[PageRecord]:
@@ -45,14 +46,23 @@ class StepMind:
         return await all_settled(one(turn) for turn in turns)
 
     async def _page(self, turn: Turn) -> PageRecord:
-        persona = turn.persona
+        context = UserContext(turn.persona, self.world, self.asker)
+        if self.staging is not None:
+            context = self.staging.context(turn.persona, turn.slate.page)
         given: dict[str, Any] = {**page_input(turn.slate)}
         if turn.satisfaction is None:
-            given = {**new_state(persona), **given}
-        state = await self._live(given, UserContext(persona, self.world, self.asker))
+            given = {**new_state(context.persona), **given}
+        if self.staging is not None and self.staging.edits.changes_state(turn.slate.agent, turn.slate.page):
+            before = {**await self._before(turn.slate.agent), **given}
+            given |= self.staging.edits.state(turn.slate.agent, turn.slate.page, before, context.world.embed)
+        state = await self._live(given, context)
         if (state["left"] or turn.interview) and not lost(state["record"]):
-            return await interviewed(persona, state, self.asker)
+            return await interviewed(context.persona, state, context.asker)
         return dict(state["record"])
+
+    async def _before(self, user: str) -> dict[str, Any]:
+        """The user's state after the page before; empty on the first."""
+        return self._states.get(user, {})
 
     async def _live(self, given: dict[str, Any], context: UserContext) -> dict[str, Any]:
         """The user's state after this page."""
@@ -76,12 +86,22 @@ class GraphMind(StepMind):
     """One LangGraph run per agent-page; an agent's state is its graph's checkpoint (thread = user id)."""
 
     def __init__(
-        self, world: World, asker: Asker, checkpointer: Any, *, fine: bool = False, at_once: int = AT_ONCE
+        self,
+        world: World,
+        asker: Asker,
+        checkpointer: Any,
+        *,
+        fine: bool = False,
+        at_once: int = AT_ONCE,
+        staging: Staging | None = None,
     ) -> None:
         from ..agents.user_graph import page_graph  # LangGraph takes half a second, and scripted users need none
 
-        super().__init__(world, asker, at_once=at_once)
+        super().__init__(world, asker, at_once=at_once, staging=staging)
         self.graph = page_graph(checkpointer, fine=fine)
+
+    async def _before(self, user: str) -> dict[str, Any]:
+        return dict((await self.graph.aget_state({"configurable": {"thread_id": user}})).values)
 
     async def _live(self, given: dict[str, Any], context: UserContext) -> dict[str, Any]:
         return await self.graph.ainvoke(
@@ -98,8 +118,8 @@ class ReplayMind(StepMind):
     What is kept of a user is what the graph would have kept (the digest holds the two equal).
     """
 
-    def __init__(self, world: World, asker: Asker, saver: LogSaver) -> None:
-        super().__init__(world, asker)
+    def __init__(self, world: World, asker: Asker, saver: LogSaver, *, staging: Staging | None = None) -> None:
+        super().__init__(world, asker, staging=staging)
         self.saver = saver
 
     async def _live(self, given: dict[str, Any], context: UserContext) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..agents.ask import Asker
+from ..agents.ask import Asker, World
 from ..agents.ask_generate import PLANS, GenerateAsker, load_prompts
 from ..agents.ask_score import NODES as SCORE_NODES
 from ..agents.ask_score import ScoreAsker, ScoreReader
@@ -57,6 +57,20 @@ async def players(
     found = await calibrate(prepared, personas, sets, reader, progress)
     answered(CALIBRATE)
     return Players(personas, ScoreAsker(reader, found.watching, found.ratings, say=config.say), found.report)
+
+
+def recast(asker: Asker, model: Door, world: World, prompts: Mapping[str, Prompt], *, say: bool) -> Asker:
+    """The same asker with another model, world or prompts; what was calibrated before the first page stands."""
+    from copy import copy
+
+    if isinstance(asker, GenerateAsker):
+        other = copy(asker)
+        other.model, other.world, other.prompts = model, world, dict(prompts)
+        return other
+    assert isinstance(asker, ScoreAsker)
+    reader = copy(asker.reader)
+    reader.model, reader.world, reader.prompts = model, world, dict(prompts)
+    return ScoreAsker(reader, asker.calibration, asker.ratings, say=say)
 
 
 async def _tastes(

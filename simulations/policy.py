@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,19 @@ from ..methods.recommenders import RecommenderError
 if TYPE_CHECKING:
     from ..data import Dataset
     from ..methods.recommenders import Ranking, Recommender
+
+
+class Shows(Protocol):
+    """What decides who is shown what: a `Policy`, the slates of a recording, a fork's."""
+
+    @property
+    def policy_id(self) -> str: ...
+    @property
+    def problems(self) -> list[str]: ...
+    async def open(self) -> None: ...
+    async def page(self, page: int, users: Sequence[str]) -> dict[str, Slate]: ...
+    def more(self, slate: Slate) -> bool: ...
+    def shown(self, slate: Slate, chosen: Iterable[tuple[str, float | None]]) -> None: ...
 
 
 class Policy:

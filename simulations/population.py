@@ -14,8 +14,7 @@ import mesa
 from ..agents.actions import ActionSet, Slate
 from ..agents.personas import Persona
 from ..agents.randomness import uniform
-from .policy import Policy
-from .recorded import RecordedPolicy
+from .policy import Shows
 
 PageRecord = dict[str, Any]
 """The JSON of one agent-page: exposures, actions, memories, decision, failures, perhaps an interview."""
@@ -87,7 +86,7 @@ class Population(mesa.Model):
     def __init__(
         self,
         personas: Sequence[Persona],
-        policy: Policy | RecordedPolicy,
+        policy: Shows,
         mind: Mind,
         actions: ActionSet,
         *,

@@ -21,7 +21,7 @@ class RecordedPolicy:
                 f"{run.path} does not hold what its results are held against (no event `reference`): it cannot be replayed\n"
                 "  restore its log, or rehearse again with `recloop simulate`"
             )
-        self.policy_id: str = reference.data["policy"]
+        self.policy_id = str(reference.data["policy"])
         self.problems: list[str] = []
         self._pages = _pages(run)
         self._page: tuple[int, dict[str, dict[str, Any]]] = (-1, {})
@@ -46,5 +46,9 @@ class RecordedPolicy:
 
 
 def _pages(run: Run) -> Iterator[tuple[int, dict[str, dict[str, Any]]]]:
-    for page, events in groupby(run.events(kind="page"), key=lambda event: event.page):
-        yield page, {event.agent: dict(event.data) for event in events}
+    # By page, since a fork's own events come after all that it has of its parent.
+    events = (
+        run.events(kind="page") if run.fork is None else sorted(run.events(kind="page"), key=lambda each: each.page)
+    )
+    for page, found in groupby(events, key=lambda event: event.page):
+        yield page, {event.agent: dict(event.data) for event in found}
