@@ -9,11 +9,11 @@ In general
     Errors, of any status from 400: {"error": what happened, "hint": what to do next ("" where nothing can be said)}, both plain
     text, perhaps of several lines (an error in a condition points at its place with a caret: show it in a fixed-width font).
         400 a parameter or field is missing, unknown or malformed      401 no cookie (the server was started anew)
-        403 Host or Origin of another site                             404 no such route, run, agent, page, node, call, breakpoint
+        403 Host or Origin of another site                             404 no such route, run or file
         409 the run is in use, goes on already, stands still, or is of a kind that has no view
         410 the run is no longer there                                 413, 415 body too large; not JSON
-        422 the engine refused, in words (condition, edit, fork)       500 damaged, or a fault of ours
-        502 a model endpoint did not answer as it should
+        422 the engine refused, in words: a condition, an edit, a fork; no such agent, page, call or breakpoint
+        500 damaged, or a fault of ours                                502 a model endpoint did not answer as it should
     GETs of a run carry `ETag: W/"VERSION"`, where VERSION is the `version` below, and `Cache-Control: private, no-cache`: a
     plain `fetch` revalidates by itself and costs a 304 where nothing is new. Large answers are compressed.
     `/` is `static/index.html`; every other file of the page is at `/static/NAME` (html, js, css, svg, png, json).
@@ -21,8 +21,8 @@ In general
 
 Values
     Place       {"agent", "page", "node"}; node "" is the page as a whole
-    Overview    {"run", "name", "kind", "status": running|paused|finished|failed|killed (its process died; go-on goes on), "reason", "model", "recommender", "agents",
-                "browsing", "page": pages committed, "pages": the cap, "calls", "failed", "tokens", "cost", "seconds",
+    Overview    {"run", "name", "kind", "status": running|paused|finished|failed|killed (its process died; go-on
+                goes on), "reason", "model", "recommender", "agents", "browsing", "page": pages committed, "pages": the cap, "calls", "failed", "tokens", "cost", "seconds",
                 "parent": name or null, "barrier": page at which a fork left its parent or null, "touched": [agent],
                 "edits": [{…}], "notes": [text]}
     PageView    {"agent", "page", "exposures": [{"item", "title", "shown_at", "rank", "action", "positive", "rating", "reason",
