@@ -14,7 +14,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .errors import CorruptRun, DiskFull, NotARun, OtherVersion
 from .redact import redact, scrub
@@ -58,6 +58,13 @@ class ForkPoint(BaseModel):
     """Those who live on otherwise from there; all others do what they did. Empty: everybody lives on."""
     range: int = Field(ge=1, lt=1 << 22)
     """Ids of the fork's log begin at `range << 40`."""
+
+    @field_validator("agents")
+    @classmethod
+    def _storable(cls, agents: list[str]) -> list[str]:
+        for agent in agents:
+            agent.encode()  # half a character of a stranger's: UnicodeEncodeError is a ValueError
+        return agents
 
 
 class Manifest(BaseModel):
