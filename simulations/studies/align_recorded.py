@@ -164,7 +164,7 @@ def _rows(own: Floats, rivals: dict[str, Floats], seed: int) -> Iterator[Row]:
             f"minus_{name.replace(' ', '_')}",
             f"Precision by avatar: the avatars minus {name}",
             gap.mean,
-            "share",
+            "pp",
             known(gap.low),
             known(gap.high),
             gap.n,

@@ -189,7 +189,7 @@ def _first_row(arm: str, by: BySlot) -> Row:
         f"fall_{arm.replace(' ', '_')}",
         f"Watch rate, first minus last place, {arm}",
         value,
-        "share",
+        "pp",
         low,
         high,
         len(first),

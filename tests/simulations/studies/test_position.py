@@ -69,6 +69,7 @@ def test_both_arms_play_the_same_users_and_cases_add_up(tmp_path: Path) -> None:
     assert rows["bias_shuffled"]["baselines"][2]["value"] == pytest.approx(
         1.3
     )  # scripted attention at the fourth place
+    assert rows["fall_shuffled"]["unit"] == "pp", "a difference of shares"
     own = cases(tmp_path / "study", "users")
     for arm, key in (("shuffled", "shuffled"), ("in order", "in_order")):
         first = [c for c in own if c["arm"] == arm and c["slot"] == 1]
