@@ -168,12 +168,5 @@ function draw() {
         ? h("span", { class: "gap", "aria-hidden": "true" })
         : h("button", { class: a.main ? "action main" : "action", disabled: !a.when(), "data-key": `do-${a.name}`, "data-does": a.name, title: `${a.about} (${a.key})`, "aria-keyshortcuts": a.key, "aria-label": a.label ? undefined : a.about, onclick: a.run }, a.glyph ? h("span", { class: "glyph", "aria-hidden": "true" }, a.glyph) : null, a.label, h("kbd", {}, a.key)),
     ),
-    h("span", { class: "grow" }),
-    state.busy ? progress(state.busy) : null,
   ];
-}
-
-function progress({ what, stage, done, total, run }) {
-  const bar = h("progress", { "aria-label": stage || what, ...(total ? { max: total, value: done } : {}) });
-  return h("span", { class: "progress", role: "status" }, h("span", { class: "soft small" }, run === state.run ? "" : `${run || "root"}: `, stage || (what === "replay" ? "replaying" : "going on"), total ? ` ${done} of ${total}` : ""), bar);
 }

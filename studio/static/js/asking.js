@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { dialog } from "./dialog.js";
 import { empty, foreign, h, loading, swap } from "./dom.js";
-import { count, fixed, money } from "./format.js";
+import { count, fixed, model as modelName, money } from "./format.js";
 import { moment } from "./model.js";
 import { notice } from "./notice.js";
 import { state } from "./store.js";
@@ -62,7 +62,7 @@ function side(name, call, old) {
   const same = old && call.raw === old.raw;
   return h(
     "section", { "data-side": name },
-    h("header", { class: "call" }, h("span", { class: "strong" }, name), h("span", { class: `tag ${call.status === "ok" ? "good" : "bad"}` }, call.status), old ? h("span", { class: `tag ${same ? "" : "accent"}` }, same ? "the same text" : "another text") : null, h("p", { class: "facts" }, h("span", {}, foreign(call.model)), h("span", {}, `${count(call.prompt_tokens)} + ${count(call.completion_tokens)} tokens`), h("span", {}, money(call.cost)), h("span", {}, `${fixed(call.latency, 3)} s`))),
+    h("header", { class: "call" }, h("span", { class: "strong" }, name), h("span", { class: `tag ${call.status === "ok" ? "good" : "bad"}` }, call.status), old ? h("span", { class: `tag ${same ? "" : "accent"}` }, same ? "the same text" : "another text") : null, h("p", { class: "facts" }, foreign(modelName(call.model), { title: call.model }), h("span", {}, `${count(call.prompt_tokens)} + ${count(call.completion_tokens)} tokens`), h("span", {}, money(call.cost)), h("span", {}, `${fixed(call.latency, 3)} s`))),
     call.error ? h("p", { class: "bad small" }, foreign(call.error)) : null,
     shown(call),
   );

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { dialog } from "./dialog.js";
-import { empty, failed, foreign, h, loading, swap } from "./dom.js";
+import { empty, failed, foreign, h, loading, swap, visible } from "./dom.js";
 import { count, fixed, plural } from "./format.js";
 import { goTo } from "./model.js";
 import { state } from "./store.js";
@@ -48,7 +48,9 @@ function parentOf(fork, run) {
 
 function draw(d, open) {
   const agents = Object.entries(d.agents);
-  const moved = Object.entries(d.metrics);
+  const metrics = Object.entries(d.metrics);
+  const moved = metrics.filter(([, m]) => m.difference !== 0 && m.difference !== null);
+  const still = metrics.filter(([, m]) => m.difference === 0 || m.difference === null);
   return [
     h(
       "p", { class: "lead" },
@@ -57,38 +59,60 @@ function draw(d, open) {
         : "Nothing differs. ",
       `${plural(agents.length, "agent")} ${agents.length === 1 ? "lives" : "live"} otherwise; ${count(d.same)} ${d.same === 1 ? "has" : "have"} the same digest in both. Calls of their own: ${count(d.calls[0])} and ${count(d.calls[1])}.`,
     ),
-    moved.length ? h("section", {}, h("h3", { class: "label" }, "numbers"), h("table", { class: "changes numbers" }, h("thead", {}, h("tr", {}, h("th", {}, ""), h("th", { class: "number" }, foreign(d.a.name)), h("th", { class: "number" }, foreign(d.b.name)), h("th", { class: "number" }, "difference"))), h("tbody", {}, moved.map(([name, m]) => h("tr", { "data-metric": name }, h("td", {}, m.label ?? name), num(m.a), num(m.b), h("td", { class: `number ${m.difference > 0 ? "up" : m.difference < 0 ? "down" : "faint"}` }, signed(m.difference))))))) : null,
-    h("section", {}, h("h3", { class: "label" }, "agents"), agents.slice(0, SHOWN).map(([agent, pages], i) => pair(agent, pages, i === 0, d, open)), agents.length > SHOWN ? empty(`${count(agents.length - SHOWN)} more agents differ; the first ${SHOWN} are shown.`) : agents.length ? null : empty("No agent's pages differ.")),
+    h(
+      "div", { class: "diff-body" },
+      h(
+        "section", {},
+        h("h3", { class: "label" }, "numbers that moved"),
+        moved.length ? numbers(moved, d) : empty("None of them."),
+        still.length ? h("details", {}, h("summary", {}, `${still.length} are the same in both`), numbers(still, d)) : null,
+      ),
+      h("section", {}, h("h3", { class: "label" }, "agents, page by page"), agents.slice(0, SHOWN).map(([agent, pages], i) => pair(agent, pages, i === 0, d, open)), agents.length > SHOWN ? empty(`${count(agents.length - SHOWN)} more agents differ; the first ${SHOWN} are shown.`) : agents.length ? null : empty("No agent's pages differ.")),
+    ),
   ];
 }
+
+const numbers = (rows, d) =>
+  h("table", { class: "changes numbers" }, h("thead", {}, h("tr", {}, h("th", {}, ""), h("th", { class: "number" }, foreign(d.a.name)), h("th", { class: "number" }, foreign(d.b.name)), h("th", { class: "number" }, "difference"))), h("tbody", {}, rows.map(([name, m]) => h("tr", { "data-metric": name }, h("td", {}, m.label ?? name), num(m.a), num(m.b), h("td", { class: `number ${m.difference ? "moved" : "faint"}` }, signed(m.difference))))));
 
 const num = (v) => h("td", { class: "number" }, typeof v === "number" ? (Number.isInteger(v) ? count(v) : fixed(v, 3)) : "–");
 const signed = (v) => (typeof v !== "number" ? "–" : v === 0 ? "0" : `${v > 0 ? "+" : "−"}${Number.isInteger(v) ? count(Math.abs(v)) : fixed(Math.abs(v), 3)}`);
 
 function pair(agent, pages, open, d, go) {
-  return h(
+  const node = h(
     "details", { class: "agent-diff", open, "data-agent": agent },
     h("summary", {}, h("span", { class: "strong" }, "agent ", foreign(agent)), h("span", { class: "soft small" }, ` ${pages.length === 1 ? "page" : "pages"} ${pages.map((p) => p.page).join(", ")}`)),
     pages.map((p) =>
       h("div", { class: "sides" }, h("button", { class: "link page", onclick: () => go(agent, p.page) }, `page ${p.page}`), h("section", {}, h("div", { class: "role" }, foreign(d.a.name)), did(p.a, p.b)), h("section", {}, h("div", { class: "role" }, foreign(d.b.name)), did(p.b, p.a))),
     ),
   );
+  // The comparison names items by id; their titles stand in the agent's pages, read when they are looked at.
+  const name = () => node.open && !node.dataset.named && ((node.dataset.named = "true"), titles(node, agent));
+  node.addEventListener("toggle", name);
+  name();
+  return node;
+}
+
+async function titles(node, agent) {
+  const { pages } = await get("agent", { run: state.run, agent }).catch(() => ({ pages: [] })); // ids say it, too
+  const known = new Map(pages.flatMap((p) => p.exposures.map((e) => [String(e.item), e.title])));
+  for (const item of node.querySelectorAll("[data-item]")) if (known.has(item.dataset.item)) item.textContent = visible(known.get(item.dataset.item));
 }
 
 /** What one side did on a page; what the other did otherwise is marked. */
 function did(mine, other) {
   if (!mine) return empty("No such page: had left, or has not come here.");
-  return h("dl", { class: "fields" }, Object.entries(mine).map(([name, value]) => {
-    const differs = JSON.stringify(value) !== JSON.stringify(other?.[name]);
-    return [h("dt", {}, name), h("dd", { class: differs ? "differs" : "soft" }, said(value))];
-  }));
+  const { chosen = [], ratings = {}, ...rest } = mine;
+  const there = new Set(other?.chosen ?? []);
+  return [
+    chosen.length
+      ? h("ul", { class: "did" }, chosen.map((item) => {
+          const differs = !there.has(item) || ratings[item] !== other.ratings?.[item];
+          return h("li", { class: differs ? "differs" : "soft" }, h("bdi", { class: "foreign clamp", "data-item": item }, item), h("span", { class: "star" }, ratings[item] === undefined || ratings[item] === null ? "" : `★ ${ratings[item]}`));
+        }))
+      : h("p", { class: "soft small" }, "chose nothing"),
+    h("dl", { class: "fields" }, Object.entries(rest).map(([name, value]) => [h("dt", {}, name), h("dd", {}, h("span", { class: JSON.stringify(value) === JSON.stringify(other?.[name]) ? "soft" : "differs" }, said(value)))])),
+  ];
 }
 
-function said(value) {
-  if (value === null || value === undefined) return "–";
-  if (Array.isArray(value)) return value.length ? value.map((v, i) => [i ? ", " : "", foreign(typeof v === "object" ? words(v) : String(v))]) : "none";
-  if (typeof value === "number") return Number.isInteger(value) ? String(value) : fixed(value, 3);
-  return foreign(typeof value === "object" ? words(value) : String(value));
-}
-
-const words = (object) => (object === null ? "–" : object.title ?? Object.entries(object).map(([k, v]) => `${k} ${typeof v === "object" ? JSON.stringify(v) : v}`).join(", "));
+const said = (value) => (value === null || value === undefined ? "–" : typeof value === "number" && !Number.isInteger(value) ? fixed(value, 3) : foreign(typeof value === "string" ? value : JSON.stringify(value)));

@@ -27,5 +27,8 @@ export function bytes(value) {
 /** Any value of a state or a condition, on one line. */
 export const literal = (value) => (typeof value === "string" ? JSON.stringify(value) : value === undefined ? "–" : JSON.stringify(value));
 
+/** The name of a model without the endpoint it is asked at. */
+export const model = (name) => name.slice(name.lastIndexOf("#") + 1);
+
 /** "1 call", "2 calls". */
 export const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;

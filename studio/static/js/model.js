@@ -9,6 +9,7 @@ let about = null;
 let ends = null; // of the live stream
 let told = null; // the last `state` event
 let asked = 0; // number of the newest question about a place: older answers are dropped
+let wanted = null; // a page that was asked for before it was lived: it is gone to as soon as it is there
 let onError = () => {};
 let onStopped = () => {};
 
@@ -76,12 +77,15 @@ export async function openRun(run, place = null) {
 export async function goTo(agent, page, node = "", { tell = true, again = false } = {}) {
   const mine = ++asked;
   const other = agent !== state.agent || again;
+  if (wanted && agent !== wanted.agent) wanted = null;
   set({ agent, page, node, ...(other && !again ? { timeline: null, moments: null } : {}), ...(page !== state.page && !again ? { moments: null } : {}) });
   await attempt(async () => {
     const { run } = state;
     const reading = other || !state.timeline ? get("agent", { run, agent }) : null;
-    // The page's nodes are asked for at once: most often the page is there.
-    const living = get("moments", { run, agent, page }).catch((problem) => ({ problem }));
+    // The page's nodes are asked for together with the pages, where the table says that there is such a page.
+    const lives = () => get("moments", { run, agent, page }).catch((problem) => ({ problem }));
+    const at = state.agents?.agent.indexOf(agent) ?? -1;
+    const living = at >= 0 && state.agents.pages[at] > page ? lives() : null;
     if (reading) {
       const timeline = await reading;
       if (mine !== asked) return;
@@ -89,11 +93,12 @@ export async function goTo(agent, page, node = "", { tell = true, again = false 
     }
     const { pages } = state.timeline;
     if (!pages.some((p) => p.page === page)) {
+      wanted = { run, agent, page };
       if (pages.length > 0) return goTo(agent, pages.at(-1).page, "", { tell });
       set({ moments: [], node: "" });
       return undefined;
     }
-    const lived = await living;
+    const lived = await (living ?? lives());
     if (mine !== asked) return undefined;
     if (lived.problem) {
       set({ moments: [], problem: lived.problem });
@@ -133,7 +138,13 @@ async function refresh(everything) {
     const [overview, agents] = await Promise.all([get("overview", { run }), get("agents", { run })]);
     if (run !== state.run) return;
     set({ overview, agents: agents.columns, busy: overview.living ?? null });
-    if (everything && agent && agent === state.agent && page === state.page) await goTo(agent, page, node, { tell: false, again: true });
+    if (!everything || !agent || agent !== state.agent || page !== state.page) return;
+    const at = agents.columns.agent.indexOf(agent);
+    if (wanted && wanted.run === run && wanted.agent === agent && agents.columns.pages[at] > wanted.page) {
+      const { page: there } = wanted;
+      wanted = null;
+      await goTo(agent, there, "", { tell: false, again: true });
+    } else await goTo(agent, page, node, { tell: false, again: true });
   });
 }
 

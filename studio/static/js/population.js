@@ -12,9 +12,9 @@ const number = (name, label, title, width, show) => ({ name, label, title, width
 const whole = (v) => (v === null || v === undefined ? "–" : String(v));
 
 const COLUMNS = [
-  { name: "agent", label: "agent", title: "Who", width: 76, cell: (i) => visible(col("agent")[i]).slice(0, 80) },
+  { name: "agent", label: "agent", title: "Who", width: 72, cell: (i) => visible(col("agent")[i]).slice(0, 80) },
   number("pages", "page", "Pages lived", 48, whole),
-  { name: "status", label: "is", title: "browsing, left, or stopped at the cap", width: 68, cell: (i) => String(col("status")[i]) },
+  { name: "status", label: "is", title: "browsing, left, or stopped at the cap", width: 74, cell: (i) => String(col("status")[i]) },
   number("satisfaction", "sat.", "Satisfaction, 1 to 10, after the last page", 44, (v) => fixed(v)),
   number("chosen", "chosen", "Items chosen", 56, whole),
   number("mean_rating", "rating", "Mean rating given", 52, (v) => fixed(v)),

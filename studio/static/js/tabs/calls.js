@@ -1,7 +1,7 @@
 /* What the tabs on calls share: a heading for each call of the moment. */
 
 import { empty, foreign, h } from "../dom.js";
-import { count, fixed, money } from "../format.js";
+import { count, fixed, model, money } from "../format.js";
 import { askAgain } from "../asking.js";
 
 export function head(call, ...more) {
@@ -16,7 +16,7 @@ export function head(call, ...more) {
     h("button", { class: "quiet", "data-key": `again-${call.key}`, onclick: () => askAgain(call) }, "Ask again", h("kbd", {}, "q")),
     h(
       "p", { class: "facts" },
-      foreign(call.model),
+      foreign(model(call.model), { title: call.model }),
       h("span", {}, `${count(call.prompt_tokens)} + ${count(call.completion_tokens)} tokens`),
       h("span", {}, money(call.cost)),
       h("span", {}, `${fixed(call.latency, 3)} s`),

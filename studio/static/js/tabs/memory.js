@@ -55,8 +55,7 @@ function record(m, more) {
       h("span", { class: "tag" }, m.kind), h("span", {}, `#${m.id}`), h("span", {}, `importance ${m.importance ?? "–"}`), h("span", {}, `written on ${m.created ?? "–"}`),
       m.accessed === undefined ? null : h("span", {}, `recalled on ${m.accessed}`),
       h("span", { class: "grow" }),
-      h("button", { class: "link", "data-key": `memory-edit-${m.id}`, onclick: () => forkWith(`memory ${m.id} = ${JSON.stringify(m.text)}`) }, "edit"),
-      h("button", { class: "link", "data-key": `memory-drop-${m.id}`, onclick: () => forkWith(`memory drop ${m.id}`) }, "drop"),
+      h("span", { class: "nowrap" }, h("button", { class: "link", "data-key": `memory-edit-${m.id}`, onclick: () => forkWith(`memory ${m.id} = ${JSON.stringify(m.text)}`) }, "edit"), " ", h("button", { class: "link", "data-key": `memory-drop-${m.id}`, onclick: () => forkWith(`memory drop ${m.id}`) }, "drop")),
     ),
     more,
   );
