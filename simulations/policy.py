@@ -55,6 +55,8 @@ class Policy:
         self.page_size, self.pages, self.seed = page_size, pages, seed
         self.refit_every, self.shuffle_slots = refit_every, shuffle_slots
         self._rankings: dict[str, Ranking] = {}
+        self._asked: dict[str, int] = {}
+        """How many items each ranking was asked for."""
         self._chosen: list[tuple[str, str, float | None]] = []
         self._shown: dict[str, set[str]] = {user: set() for user in self.users}
         self._fit_page = 0
@@ -79,19 +81,29 @@ class Policy:
             self.recommender.fit(augmented(self.train, self._chosen))
             self._fit_page = page
             self._rankings.clear()
-        await self._rank([user for user in users if user not in self._rankings], page)
+        await self._rank([user for user in users if user not in self._rankings or self._runs_out(user)], page)
         places = {user: left for user in users if (left := self._left(user)[: self.page_size])}
         return self._slates(page, places)
 
     def more(self, slate: Slate) -> bool:
         """Whether anything is left to show its user beside this slate (True where a refit will decide that)."""
         left = (self._rankings[slate.agent].items[place] for place in self._left(slate.agent))
-        return self._refits_at(slate.page + 1) or any(item not in slate.items for item in left)
+        more = any(item not in slate.items for item in left)
+        return more or self._refits_at(slate.page + 1) or self._cut_short(slate.agent)
 
     def shown(self, slate: Slate, chosen: Iterable[tuple[str, float | None]]) -> None:
         """Take note, at commit time, of what was shown and chosen (item, rating): refits learn from it."""
         self._shown[slate.agent].update(slate.items)
         self._chosen.extend((slate.agent, item, rating) for item, rating in chosen)
+
+    def _runs_out(self, user: str) -> bool:
+        """Whether a page cannot be filled from a ranking that goes on further down: more was shown than pages hold (a slate
+        put in by hand, larger pages before a fork)."""
+        return self._cut_short(user) and len(self._left(user)) < self.page_size
+
+    def _cut_short(self, user: str) -> bool:
+        """Whether the user's ranking was as long as it was asked for, so that there may be more."""
+        return len(self._rankings[user].items) >= self._asked.get(user, 0) > 0
 
     def _refits_at(self, page: int) -> bool:
         return self.refit_every > 0 and page > 0 and page % self.refit_every == 0
@@ -116,6 +128,7 @@ class Policy:
         else:
             rankings = self.recommender.top_many(users, k, exclude_seen=True, exclude=exclude)
         self._rankings.update(zip(users, rankings, strict=True))
+        self._asked.update(dict.fromkeys(users, k))
 
     def _slates(self, page: int, places: dict[str, list[int]]) -> dict[str, Slate]:
         """One slate per user from places in that user's ranking; all orders of the page are drawn in one go."""

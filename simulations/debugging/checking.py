@@ -273,12 +273,13 @@ class _Check:
             new = checked({**self.run.manifest.config, edit.key: edit.value})
         except SimulateError as error:
             raise DebugError(str(error)) from None
-        if edit.key == "pages" and (new.pages <= self.page or (touched and new.pages > self.config.pages)):
-            least = f"the fork begins at page {self.page}, and so takes more pages than that"
+        if edit.key == "pages" and new.pages <= self.page:
             raise DebugError(
-                f"a fork cannot go to {new.pages} pages: "
-                + (least if new.pages <= self.page else f"those who do what they did have {self.config.pages}")
-                + ("" if new.pages <= self.page else "\n  fork everybody: leave the agents out")
+                f"a fork that begins at page {self.page} cannot end after {new.pages} pages\n  give more than {self.page}"
+            )
+        if edit.key == "pages" and touched and new.pages > self.config.pages:
+            raise DebugError(
+                f"those who do what they did have {self.config.pages} pages at most\n  fork everybody: leave the agents out"
             )
         value = new.model_dump(mode="json")[edit.key]
         was = self.run.manifest.config.get(
