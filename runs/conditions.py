@@ -375,10 +375,10 @@ class _Parser:
         if token.text in self.known:
             return Name(token.text, (token.start, token.end))
         near = get_close_matches(token.text[:80], list(self.known), n=3)
-        if near:
-            hint = f"did you mean {', '.join(near)}?"
-        elif token.text.lower() in _RESERVED:
+        if token.text.lower() in _RESERVED:
             hint = f"write {token.text.lower()}"
+        elif near:
+            hint = f"did you mean {', '.join(near)}?"
         else:
             hint = (
                 f"a text? put it in quotes; names: {', '.join(sorted(self.known)[:12])}{', …' * (len(self.known) > 12)}"

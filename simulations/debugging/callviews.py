@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...llm.answers import candidates
 from ...runs import CallRecord, Run
 from .errors import DebugError
 from .reading import edits
 from .views import CallView
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 MOST_PROBLEMS = 20
 """Problems of one answer that are told; a broken one may have one for every item."""
@@ -107,17 +110,25 @@ def _problems(parsed: Any, schema: Any, raw: str) -> list[Mapping[str, Any]]:
     if parsed is None:
         return [{"path": "", "message": "the answer is empty" if not raw.strip() else "no JSON in the answer"}]
     from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError, best_match
+    from jsonschema.exceptions import SchemaError
 
     try:
         Draft202012Validator.check_schema(schema)
-        errors = sorted(
-            Draft202012Validator(schema).iter_errors(parsed), key=lambda error: list(map(str, error.absolute_path))
-        )
+        errors = [near for error in Draft202012Validator(schema).iter_errors(parsed) for near in _nearest(error)]
     except (SchemaError, RecursionError):
         return []  # the schema came with the recording and may be anything
-    told = [(best_match([error]) or error) for error in errors[:MOST_PROBLEMS]]
+    told = sorted(errors, key=lambda error: [str(part).zfill(6) for part in error.absolute_path])[:MOST_PROBLEMS]
     return [{"path": ".".join(map(str, each.absolute_path)), "message": each.message[:500]} for each in told]
+
+
+def _nearest(error: ValidationError) -> list[ValidationError]:
+    """What is wrong with the alternative that was most likely meant: that of which the fixed words are right."""
+    if error.validator not in ("anyOf", "oneOf") or not error.context:
+        return [error]
+    branches: dict[Any, list[ValidationError]] = {}
+    for each in error.context:
+        branches.setdefault(each.schema_path[0], []).extend(_nearest(each))
+    return min(branches.values(), key=lambda wrong: (sum(w.validator in ("enum", "const") for w in wrong), len(wrong)))
 
 
 def _questions(request: Mapping[str, Any], response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
