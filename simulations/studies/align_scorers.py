@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from ...agents.actions import Exposure, Slate
-from ...agents.ask import World, failure
+from ...agents.ask import Failure, World, failure
 from ...agents.ask_generate import GenerateAsker
 from ...agents.ask_score import ScoreReader
 from ...agents.embedding import Embed, hashed_words
@@ -28,8 +28,10 @@ from ...llm.types import Place
 from ..config import SimulateConfig
 from ..preparation import open_actions, world_of
 from ..settling import all_settled
+from ..stopping import LOST
 from .align_pages import TastePage
 from .study import StudyError
+from .workshop import Halted
 
 if TYPE_CHECKING:
     from ...data import Dataset
@@ -99,16 +101,18 @@ async def _read(
     wanted = _wanted(pages)
     progress.stage("asking", len(wanted))
 
+    failures: list[Failure] = []
+
     async def one(user: str) -> dict[str, float]:
         at = Place(user, -1, "align")
         outcome, scores = await reader.read(who[user], list(wanted[user]), at=at)
         if not scores:
-            failure(outcome, at)  # raises where the budget is at its end
+            failures.append(failure(outcome, at))  # raises where the budget is at its end
         progress.advance()
         return {item: round(score.margin, DIGITS) for item, score in zip(wanted[user], scores, strict=False)}
 
     margins = dict(zip(wanted, await all_settled(one(user) for user in wanted), strict=True))
-    _enough(sum(not found for found in margins.values()), len(margins))
+    _enough(sum(not found for found in margins.values()), len(margins), failures)
     return [
         [margins[page.user][item] for item in page.items] if margins[page.user] else None  # all of a user's, or none
         for page in pages
@@ -127,6 +131,7 @@ async def _answered(
 ) -> Scores:
     asker = GenerateAsker(door, world, plan=config.plan, prompts=prompts)
     progress.stage("asking", len(pages))
+    failures: list[Failure] = []
 
     async def one(page: TastePage) -> list[float] | None:
         taken: dict[str, float] = {}
@@ -136,21 +141,28 @@ async def _answered(
             slate = Slate(page.user, 0, tuple(Exposure(item, slot, slot) for slot, item in enumerate(part)))
             persona = who[page.user]
             reaction = await asker.react(persona.model_copy(update={"user": page.user}), slate, [], {})
+            failures.extend(reaction.failures)
             taken |= {a.item: float(world.actions[a.action].positive) for a in reaction.actions}
         progress.advance()
         return [taken[item] for item in page.items] if len(taken) == len(page.items) else None
 
     found = await all_settled(one(page) for page in pages)
-    _enough(sum(each is None for each in found), len(found))
+    _enough(sum(each is None for each in found), len(found), failures)
     return found
 
 
-def _enough(lost: int, asked: int) -> None:
-    if 2 * lost > asked:
-        raise StudyError(
-            f"{lost} of {asked} questions got no usable answer from the model\n"
-            "  is it running, and can it answer in JSON? `recloop resume` asks again"
-        )
+def _enough(missing: int, asked: int, failures: Sequence[Failure]) -> None:
+    """Raises where most questions have no answer: `Halted` where the endpoint was lost, `StudyError` where what it says is
+    of no use."""
+    if 2 * missing <= asked:
+        return
+    lost = [each for each in failures if each.status in LOST]
+    if 2 * len(lost) > len(failures):
+        raise Halted(f"{missing} of {asked} questions got no answer from the model ({lost[0].error})")
+    raise StudyError(
+        f"{missing} of {asked} questions got no usable answer from the model\n"
+        "  ask one that can answer in JSON, in another folder"
+    )
 
 
 def popularity_scores(train: Dataset, pages: Sequence[TastePage]) -> Scores:

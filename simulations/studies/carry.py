@@ -130,7 +130,7 @@ async def resume(
     """
     if pages is not None:
         raise StudyError(
-            f"{path} was asked about so many pages\n  ask the study anew, or give one rehearsal more:"
+            f"{path} asks about so many pages, no more\n  ask the study anew, or give one rehearsal more:"
             f" recloop resume {path}/runs/NAME --pages {pages}"
         )
     if Manifest.read(path).status == "finished":
@@ -214,8 +214,8 @@ async def _carry(
     budget.keep(run.path / NOTE)
     workshop = Workshop(run, progress, shared, api_key)
     try:
-        result = await question.carry_out(config, workshop)
-        keep(run, result)
+        if result_of(run) is None:  # a kill may have come after the result and before the word that it is there
+            keep(run, await question.carry_out(config, workshop))
         run.write_tables()
         run.set_status("finished", "")
     except (Halted, BudgetError) as stop:  # also of a question that the study itself asks

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +73,43 @@ def contents(folder: Path) -> dict[str, str]:
     """Every file below a folder with a hash of its bytes."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in BOOKKEEPING)
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+RECLOOP = (sys.executable, "-c", "from recloop.cli import main; main()")
+
+
+class Started:
+    """A `recloop` process whose stderr is read line by line."""
+
+    def __init__(self, folder: Path, arguments: Sequence[str], environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [*RECLOOP, *arguments],
+            cwd=folder,
+            env=os.environ | {"COLUMNS": "80", "OPENAI_API_KEY": "sk-of-a-test"} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.err = ""
+
+    def wait_for(self, text: str) -> None:
+        assert self.process.stderr
+        while text not in self.err:
+            line = self.process.stderr.readline()
+            assert line, f"ended without {text!r}:\n{self.err}"
+            self.err += line
+
+    def send(self, *numbers: int) -> None:
+        for number in numbers:
+            self.process.send_signal(number)
+            time.sleep(0.02)
+
+    def end(self) -> int:
+        out, err = self.process.communicate(timeout=60)
+        self.out, self.err = out, self.err + err
+        assert "Traceback" not in self.err, self.err
+        assert "Unclosed" not in self.err, self.err
+        return self.process.returncode
 
 
 class Stop:

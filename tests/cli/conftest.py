@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cli_world import BROKEN, COLUMNS, Result, Stop, edit_manifest, write_ratings
+from cli_world import BROKEN, COLUMNS, Result, Started, Stop, edit_manifest, write_ratings
 
 Cli = Callable[..., Result]
 
@@ -104,3 +105,17 @@ def no_runs(tmp_path: Path) -> dict[str, Path]:
     (tmp_path / "foreign" / "notes.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
     return {name: tmp_path / name for name in ("empty", "foreign", "file", "missing")}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Started]]:
+    """`start("simulate", ...)` begins a command over a small table; what still runs at the end is killed."""
+    write_ratings(tmp_path / "ratings.csv")
+    with ExitStack() as stack:
+
+        def begin(*arguments: object, **environment: str) -> Started:
+            started = Started(tmp_path, [str(argument) for argument in arguments], environment)
+            stack.callback(started.process.kill)
+            return started
+
+        yield begin

@@ -7,69 +7,17 @@ import pty
 import re
 import shlex
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_world import COLUMNS, write_ratings
+from cli_world import COLUMNS, RECLOOP, Started, write_ratings
 from recloop.runs import Run
 
-RECLOOP = (sys.executable, "-c", "from recloop.cli import main; main()")
 ENDPOINT = ("--model", "openai/fake", "--base-url")
 SMALL = ("--data", "ratings.csv", "--columns", COLUMNS, "--recommender", "pop")
-
-
-class Started:
-    """A `recloop` process whose stderr is read line by line."""
-
-    def __init__(self, folder: Path, arguments: Sequence[str], environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [*RECLOOP, *arguments],
-            cwd=folder,
-            env=os.environ | {"COLUMNS": "80", "OPENAI_API_KEY": "sk-of-a-test"} | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.err = ""
-
-    def wait_for(self, text: str) -> None:
-        assert self.process.stderr
-        while text not in self.err:
-            line = self.process.stderr.readline()
-            assert line, f"ended without {text!r}:\n{self.err}"
-            self.err += line
-
-    def send(self, *numbers: int) -> None:
-        for number in numbers:
-            self.process.send_signal(number)
-            time.sleep(0.02)
-
-    def end(self) -> int:
-        out, err = self.process.communicate(timeout=60)
-        self.out, self.err = out, self.err + err
-        assert "Traceback" not in self.err, self.err
-        assert "Unclosed" not in self.err, self.err
-        return self.process.returncode
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Started]]:
-    """`start("simulate", ...)` begins a command over a small table; what still runs at the end is killed."""
-    write_ratings(tmp_path / "ratings.csv")
-    with ExitStack() as stack:
-
-        def begin(*arguments: object, **environment: str) -> Started:
-            started = Started(tmp_path, [str(argument) for argument in arguments], environment)
-            stack.callback(started.process.kill)
-            return started
-
-        yield begin
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from asking import knows_tastes
 from fake_llm import FakeLLM
 from movielens import movielens_slice
+from recloop.agents.ask import Failure
 from recloop.agents.planted import planted_world
 from recloop.agents.unmet import Unmet
 from recloop.data import PromptGuard, data_folder
@@ -25,8 +26,10 @@ from recloop.simulations.studies.align_judged import Judged
 from recloop.simulations.studies.align_pages import TastePage, draw_pages, judgeable, masked
 from recloop.simulations.studies.align_recorded import judge_recorded
 from recloop.simulations.studies.align_rules import fit_rule
+from recloop.simulations.studies.align_scorers import _enough
 from recloop.simulations.studies.carry import result_of, resume, study
 from recloop.simulations.studies.study import StudyError
+from recloop.simulations.studies.workshop import Halted
 from rehearsing import STAY_FAITHFUL, ScoringServer, write_ratings
 
 WORLD = planted_world(80, 120, per_user=30, seed=4).data
@@ -254,3 +257,13 @@ def test_agent4recs_recorded_run_picks_no_better_than_popularity() -> None:
     assert rows["recall"].value == pytest.approx(0.710, abs=0.001)  # 0.707
     assert rows["lift"].value == pytest.approx(1.093, abs=0.001)  # 1.09
     assert "no better than taking the most popular of each page" in found.verdict
+
+
+def test_a_lost_endpoint_pauses_and_useless_answers_fail() -> None:
+    gone, useless = Failure("page", "transport", "refused", ""), Failure("page", "invalid", "no JSON", "")
+    _enough(2, 4, [gone, gone])
+    with pytest.raises(Halted, match="3 of 4 questions got no answer"):
+        _enough(3, 4, [gone, gone, useless])
+    with pytest.raises(StudyError, match="no usable answer") as refused:
+        _enough(3, 4, [gone, useless, useless])
+    assert not isinstance(refused.value, Halted)
