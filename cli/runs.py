@@ -12,7 +12,7 @@ import typer
 from .output import CommandError, megabytes, note, number, print_json, print_table, say, short
 
 if TYPE_CHECKING:
-    from ..runs import Divergence, Manifest, RunInfo
+    from ..runs import Comparison, Divergence, Manifest, RunInfo
 
 app = typer.Typer(help="List, look at, compare and tidy recorded runs.", no_args_is_help=True)
 
@@ -283,6 +283,7 @@ def compare(
         _differs("call", result.call)
     elif not result.same:
         say("\nevents and calls are the same: what was asked, or the agents' states, differ")
+    _agents(result)
     rows = {name: pair for name, pair in result.rows.items() if any(pair)}
     say()
     print_table("Rows", ["table", "a", "b"], [(k, *map(number, v)) for k, v in rows.items()], right=["a", "b"])
@@ -305,6 +306,28 @@ def _differs(what: str, found: Divergence) -> None:
         print_table(f"First {what} that differs: {where}", ["field", "a", "b"], table)
     else:
         say(f"first {what} that only {'b' if found.a is None else 'a'} has: {where}")
+
+
+SHOWN = 10
+"""Agents of a comparison that are shown; --json has all of them."""
+
+
+def _agents(result: Comparison) -> None:
+    if not result.agents or not result.agents_alike:  # nobody did otherwise, or everybody: the first event says enough
+        return
+    say()
+    rows = []
+    for agent, found in list(result.agents.items())[:SHOWN]:
+        where = ["", "state of the graph", "", ""]
+        if found is not None:
+            what = found.field or f"only in {'b' if found.a is None else 'a'}"
+            where = [number(found.page), what, *((_cell(found.a), _cell(found.b)) if found.field else ("", ""))]
+        rows.append((agent, *where))
+    count = len(result.agents)
+    title = f"{count:,} agent{'s' if count > 1 else ''} did otherwise, {result.agents_alike:,} did the same"
+    print_table(title, ["agent", "first on page", "field", "a", "b"], rows, right=["first on page"])
+    if count > SHOWN:
+        say(f"and {count - SHOWN:,} more: --json", style="dim")
 
 
 def _cell(value: Any) -> str:

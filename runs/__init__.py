@@ -18,7 +18,7 @@ The format is documented in docs/runs.md.
 """
 
 from .calls import CallTotals, Cassette
-from .compare import Comparison, Divergence, compare_runs
+from .compare import Comparison, Divergence, compare_agents, compare_runs
 from .errors import (
     BarrierOrder,
     CallConflict,
@@ -74,6 +74,7 @@ __all__ = [
     "TableSpec",
     "UnknownKind",
     "check_vacant",
+    "compare_agents",
     "compare_runs",
     "describe_tables",
     "family",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cli_world import BROKEN, contents, edit_manifest
-from recloop.runs import Run
+from recloop.runs import Run, fork_run
 from recloop.runs.lock import RunLock
 
 READERS = (
@@ -82,6 +82,31 @@ def test_a_list_tells_every_state_apart(cli: Any, runs: Path, broken: Path) -> N
     assert {row["status"] for name, row in rows.items() if name in BROKEN} == {"unreadable"}
     assert rows["finished"]["bytes"] > 10_000
     assert rows["finished"]["problem"] == ""
+
+
+def test_forks_are_listed_below_what_they_stand_on_and_compared_with_it(
+    cli: Any, small: list[str], tmp_path: Path
+) -> None:
+    assert cli("simulate", *small, "--out", "run").code == 0
+    with Run.open(tmp_path / "run") as run:
+        last, user = run.barrier, next(event.agent for event in run.events(kind="page") if event.page == 1)
+    fork = fork_run(tmp_path / "run", 1, name="bored", agents=[user])
+    fork_run(fork, 0, name="again")
+    lines = [line for line in cli("runs", "list", ".").out.splitlines() if " MB " in line]
+    assert [line.split()[0] for line in lines] == ["run", "bored", "again"]
+    assert lines[1].startswith("  bored")
+    assert lines[1].rstrip().endswith("fork before page 1, of 1 agent")
+    rows = cli("runs", "list", ".", "--json").json
+    assert [row["fork"] for row in rows] == [None, {"barrier": 1, "agents": [user]}, {"barrier": 0, "agents": []}]
+    with Run.open(fork, write=True) as run:  # this one stays away; the others do what they did
+        for barrier in range(2, last + 1):
+            run.commit(barrier)
+    out = cli("runs", "compare", "run", "run/forks/bored").out
+    assert re.search(r"1 agent did otherwise, \d+ did the same", out)
+    assert re.search(rf"{user} +1 +only in a", out)
+    assert cli("runs", "prune", "run").out.count("freed") == 3
+    assert "delete them first" in cli("runs", "prune", "run", "--delete", "--yes").err
+    assert cli("runs", "digest", "run/forks/bored").code == 0
 
 
 def test_a_run_that_is_being_written_says_running(cli: Any, runs: Path) -> None:

@@ -75,6 +75,31 @@ def test_the_first_difference_is_named_by_agent_page_and_field(tmp_path):
     assert found.summary["rate.a"] == (3.5, 4.5, 1.0)
 
 
+def test_agents_that_did_otherwise_are_told_with_their_first_other_event_whoever_acted_between(tmp_path):
+    def walk(name, said):
+        with Run.create(tmp_path / name, kind="k") as run:
+            for page in range(3):
+                events = [
+                    Event("page", agent, page, data={"said": words[page]}) for agent, words in said if page < len(words)
+                ]
+                run.saver().keep_state("graph only", {"page": page, "name": name}, page)
+                run.commit(page, events)
+        return tmp_path / name
+
+    a = walk("a", [("same", "abc"), ("other", "abc"), ("shorter", "abc"), ("gone", "abc")])
+    b = walk("b", [("new", "a"), ("other", "axy"), ("shorter", "ab"), ("same", "abc")])
+    found = compare_runs(a, b)
+    assert found.agents_alike == 1
+    assert list(found.agents) == ["gone", "graph only", "new", "other", "shorter"]
+    other, shorter = found.agents["other"], found.agents["shorter"]
+    assert (other.page, other.field, other.a, other.b) == (1, "data.said", "b", "x")
+    assert (shorter.page, shorter.field, shorter.a["data"], shorter.b) == (2, "", {"said": "c"}, None)
+    assert (found.agents["gone"].page, found.agents["gone"].b) == (0, None)
+    assert (found.agents["new"].page, found.agents["new"].a) == (0, None)
+    assert found.agents["graph only"] is None
+    assert compare_runs(a, a).agents == {}
+
+
 def test_a_run_that_ended_before_the_other_differs_at_its_end(tmp_path):
     found = compare_runs(make(tmp_path / "a"), make(tmp_path / "b", pages=2))
     assert found.event is not None

@@ -143,7 +143,7 @@ def check(node: Node) -> None:
         for thread, _, value in node.all_graphs():
             graphs.setdefault(thread, []).append(value)
         for thread in AGENTS:
-            where = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+            where: Any = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
             stored = [found.checkpoint["channel_values"] for found in run.saver().list(where)]
             assert stored == graphs.get(thread, [])[::-1]
 
