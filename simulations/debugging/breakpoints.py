@@ -287,8 +287,8 @@ def find(run: Run, when: str | None = None, *, against: str = "", after: Place |
 
 
 class BreakpointWatch:
-    """Looks on while a run is lived (a `Watch`): pauses it where a breakpoint holds on the page just committed, or after
-    so many `pages`. `hit` is where, None elsewhere."""
+    """Looks on while a run is lived (a `Watch`): pauses it where a breakpoint that is on holds on the page just committed, or
+    after so many `pages`. `hit` is where, None elsewhere."""
 
     def __init__(self, breakpoints: Sequence[Breakpoint] = (), pages: int | None = None) -> None:
         self.breakpoints = [each for each in breakpoints if each.on]
@@ -299,16 +299,19 @@ class BreakpointWatch:
     def __call__(self, run: Run) -> str:
         """A reason to pause, or ""."""
         self.seen += 1
-        if self.breakpoints:
-            if self._scan is None or self._scan.run is not run:
-                self._scan = Scan(run, self.breakpoints)
-            page = run.barrier - 1
-            self.hit = next(iter(list(self._scan.hits(page, page))), None)
+        self.hit = self._met(run) if self.breakpoints else None
         if self.hit is not None:
             return f"breakpoint {self.hit.breakpoint.id}: {one_line(self.hit.breakpoint.when)}, at {self.hit.place}"
         if self.pages is not None and self.seen >= self.pages:
-            return f"{self.seen} page{'s' * (self.seen != 1)} further, as asked"
+            return f"{run.barrier} pages lived, as asked"
         return ""
+
+    def _met(self, run: Run) -> Hit | None:
+        if self._scan is None:
+            self._scan = Scan(run, self.breakpoints)
+        page = run.barrier - 1
+        found = list(self._scan.hits(page, page))  # to the end of the page: what adds up is kept for the next
+        return found[0] if found else None
 
     def close(self) -> None:
         """Let go of the runs that `diverged` looks at."""
