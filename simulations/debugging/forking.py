@@ -14,8 +14,8 @@ from .checking import plan
 from .edits import Edit, parse, read
 from .errors import DebugError
 from .in_force import Edits
-from .reading import check_rehearsal, page_events
-from .views import Fork, Hit, Place, Stop
+from .reading import check_rehearsal
+from .views import Fork, Stop
 
 
 def fork(
@@ -58,36 +58,6 @@ def fork(
     return path
 
 
-class _Looking:
-    """Watches a run that goes on: stops it at a breakpoint, or after so many pages."""
-
-    def __init__(self, run: Run, pages: int | None, stop: bool) -> None:
-        self.until = None if pages is None else run.barrier + pages
-        self.stop = stop
-        self.hit: Hit | None = None
-
-    def __call__(self, run: Run) -> str:
-        if self.stop and (hit := _met(run)) is not None:
-            self.hit = hit
-            return f"breakpoint {hit.breakpoint.id}: {hit.breakpoint.when}, at {hit.place}"
-        if self.until is not None and run.barrier >= self.until:
-            return f"{run.barrier} pages lived, as asked"
-        return ""
-
-
-def _met(run: Run) -> Hit | None:
-    """The first moment of the page just committed at which a breakpoint holds."""
-    from .session import Session
-
-    if not any(each.on for each in Session.of(run.path).breakpoints):
-        return None
-    from .breakpoints import find
-
-    before = run.barrier - 2
-    last = list(page_events(run, before, before))[-1:] if before >= 0 else []
-    return find(run, None, after=Place(last[0].agent, last[0].page) if last else None)
-
-
 async def go_on(
     path: Path,
     *,
@@ -99,13 +69,17 @@ async def go_on(
 ) -> Stop:
     """Live on from the last committed page (see `Debugger.go_on`). Raises what `resume` raises."""
     from ..rehearsal import resume
+    from .breakpoints import BreakpointWatch
 
+    if pages is not None and pages < 1:
+        raise DebugError(f"{pages} pages further is nowhere\n  give 1 or more, or none to go to the end")
     with Run.open(path) as run:
         check_rehearsal(run)
-        if pages is not None and pages < 1:
-            raise DebugError(f"{pages} pages further is nowhere\n  give 1 or more, or none to go to the end")
-        watch = _Looking(run, pages, stop)
-    await resume(path, budget=budget, progress=progress, api_key=api_key, watch=watch)
+    watch = BreakpointWatch(pages, stop)
+    try:
+        await resume(path, budget=budget, progress=progress, api_key=api_key, watch=watch)
+    finally:
+        watch.close()
     with Run.open(path) as run:
         return Stop(path, run.status, run.manifest.reason, run.barrier, watch.hit)
 

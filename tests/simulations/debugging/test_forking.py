@@ -264,7 +264,13 @@ def test_a_fork_goes_on_by_pages_and_stops_where_it_is_told(world: World) -> Non
     path = fork(world.path, 1, name="steps")
     stop = go_on(path, pages=1)
     assert (stop.status, stop.page, stop.reason) == ("paused", 2, "2 pages lived, as asked")
-    assert go_on(path).status == "finished"
+    with Debugger(path) as debugger:
+        debugger.break_at("page == 2")
+    stop = go_on(path)
+    assert (stop.status, stop.page) == ("paused", 3)
+    assert stop.hit is not None
+    assert (stop.hit.place.page, stop.hit.breakpoint.when) == (2, "page == 2")
+    assert go_on(path, stop=False).status == "finished"
     assert go_on(path).reason == ""
 
 
