@@ -70,12 +70,13 @@ async def go_on(
     """Live on from the last committed page (see `Debugger.go_on`). Raises what `resume` raises."""
     from ..rehearsal import resume
     from .breakpoints import BreakpointWatch
+    from .session import Session
 
     if pages is not None and pages < 1:
         raise DebugError(f"{pages} pages further is nowhere\n  give 1 or more, or none to go to the end")
     with Run.open(path) as run:
         check_rehearsal(run)
-    watch = BreakpointWatch(pages, stop)
+    watch = BreakpointWatch(Session.of(path).breakpoints if stop else (), pages=pages)
     try:
         await resume(path, budget=budget, progress=progress, api_key=api_key, watch=watch)
     finally:
