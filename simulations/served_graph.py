@@ -17,12 +17,11 @@ from ..agents.ask import Asker, World
 from ..agents.personas import Persona
 from ..agents.user_state import UserState, new_state, page_input
 from ..agents.user_steps import UserContext
-from ..llm import Door, Price, Prompt, open_model
-from ..runs.progress import Silent
 from .config import SimulateConfig, SimulateError, checked
 
 if TYPE_CHECKING:
-    from .preparation import Prepared
+    from ..llm import Door
+    from .at_hand import AtHand
 
 PREFIX = "RECLOOP_GRAPH_"
 """Environment variables of this beginning are settings: the rest of the name in small letters."""
@@ -58,14 +57,12 @@ class SmallWorld:
 
     async def _make(self) -> tuple[World, Asker]:
         # In a thread: files and modules are read, and a server's event loop must not wait for them.
-        door, prompts, prepared = await asyncio.to_thread(self._read)
-        from .players import can_play, players
+        parts = await asyncio.to_thread(self._read)
+        from .at_hand import answering
 
-        self._door = door
-        await prepared.policy.open()
-        await door.check()
-        can_play(self.config, door)
-        found = await players(prepared, door, prompts, Silent())
+        self._door, prepared = parts.door, parts.prepared
+        found = await answering(parts)
+        assert found is not None  # `settings` refuses scripted users
         users = [persona.user for persona in found.personas]
         for page in range(self.config.pages):  # all that may be shown, so that a page depends on user and number alone
             for user, slate in (await prepared.policy.page(page, users)).items():
@@ -74,19 +71,10 @@ class SmallWorld:
         self._personas = {persona.user: persona for persona in found.personas}
         return prepared.world, found.asker
 
-    def _read(self) -> tuple[Door, dict[str, Prompt], Prepared]:
-        from .players import mode_of, prompts_of
-        from .preparation import prepare
+    def _read(self) -> AtHand:
+        from .at_hand import read
 
-        config = self.config
-        door = open_model(
-            config.model,
-            concurrency=config.concurrency,
-            timeout=config.timeout,
-            base_url=config.base_url,
-            price=Price.parse(config.price),
-        )
-        return door, prompts_of(config, mode_of(config, door)), prepare(config)
+        return read(self.config)
 
     async def show(self, state: UserState) -> dict[str, Any]:
         """The node before all others: who it is, the next page, and what is shown there."""
