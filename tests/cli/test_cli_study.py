@@ -25,7 +25,9 @@ def test_the_verdict_comes_first_then_numbers_notes_and_files(cli: Any, ab: list
     result = cli(*ab)
     assert result.code == 0, result.err
     assert result.out.startswith("random against pop: ")
-    order = [result.out.index(word) for word in ("95 % interval", "scripted users: this shows the machinery", "report ")]
+    order = [
+        result.out.index(word) for word in ("95 % interval", "scripted users: this shows the machinery", "report ")
+    ]
     assert order == sorted(order)
     (run,) = (tmp_path / "recloop-runs").iterdir()
     assert run.name.endswith("-ab")
