@@ -151,7 +151,8 @@ class Tests:
             words = ", ".join(f"{MEASURES[m][0].lower()} {_gap(v, m)}" for m, v in found)
             unknown = [MEASURES[m][0].lower() for m in MEASURES if self.effects[arm.label, m].p is None]
             if len(unknown) == len(MEASURES):
-                words = "too few users to tell anything"
+                played = any(self.effects[arm.label, m].n for m in MEASURES)
+                words = "too few users to tell anything" if played else "nothing is known of it in these rehearsals"
             elif unknown:  # nothing was shown to anybody, say: that is no equality
                 words = f"{words or 'no difference found'} (nothing can be said of {', '.join(unknown)})"
             parts.append(f"{arm.label} against {self.control.label}: {words or 'no difference found'}")

@@ -203,3 +203,13 @@ def test_a_spent_budget_pauses_the_study_and_a_larger_one_goes_on(tmp_path: Path
     assert Manifest.read(tmp_path / "study").status == "finished"
     with Run.open(tmp_path / "study") as run:
         assert (result_of(run) or {})["rows"]["watch_rate/random"]["n"] == 3
+
+
+def test_what_nobody_was_shown_is_unknown_and_not_equal(tmp_path: Path) -> None:
+    (tmp_path / "nothing.py").write_text(
+        "class Nothing:\n    def fit(self, data):\n        return self\n\n"
+        "    def top(self, user, k, exclude=()):\n        return []\n"
+    )
+    arms = ["pop", f"{tmp_path}/nothing.py:Nothing"]
+    found = asked("ab", tmp_path, recommenders=arms, seeds=1, explore=0, rehearsal={"users": 8, "pages": 1})
+    assert found["verdict"].endswith("against pop: nothing is known of it in these rehearsals")
