@@ -108,17 +108,16 @@ def _rest(run: Run) -> tuple[dict[str, list[Any]], dict[str, Mapping[str, str]]]
 
 
 def _metrics(a: Run, b: Run) -> dict[str, dict[str, Any]]:
-    """Number of the summaries -> label, a, b, difference b - a; only what at least one run has."""
-    from ..outcome.summary import summarise
+    """Number of the summaries -> label, unit, a, b, difference b - a; only what at least one run has."""
+    from ..outcome.summary import values
 
-    one, two = ({row.key: row for row in summarise(run).rows} for run in (a, b))
-    found = {}
-    for key in [*one, *(key for key in two if key not in one)]:
+    one, two = values(a), values(b)
+    found: dict[str, dict[str, Any]] = {}
+    for key, row in {**one, **two}.items():
         x, y = (rows[key].value if key in rows else None for rows in (one, two))
-        if x is None and y is None:
-            continue
-        gap = None if x is None or y is None else y - x
-        found[key] = {"label": (one.get(key) or two[key]).label, "a": x, "b": y, "difference": gap}
+        if x is not None or y is not None:
+            gap = None if x is None or y is None else y - x
+            found[key] = {"label": row.label, "unit": row.unit, "a": x, "b": y, "difference": gap}
     return found
 
 

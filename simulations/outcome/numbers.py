@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -140,14 +142,30 @@ def estimate_row(
     return Row(key, label, known(estimate.mean), unit, low, high, estimate.n, of, baselines, note)
 
 
+_drawn: ContextVar[bool] = ContextVar("drawn", default=True)
+
+
+@contextmanager
+def values_alone() -> Iterator[None]:
+    """Within this block intervals are not worked out, which is nearly all of the time that a summary takes: the bounds of
+    its rows mean nothing, their values are those of any other summary."""
+    token = _drawn.set(False)
+    try:
+        yield
+    finally:
+        _drawn.reset(token)
+
+
 def resamples(n: int) -> int:
     """Bootstrap draws for n cases: the more cases, the fewer draws are needed and the more each costs."""
+    if not _drawn.get():
+        return 1
     return int(min(10_000, max(500, 10_000_000 // max(1, n))))
 
 
 def user_weights(n: int, seed: int) -> Ints:
     """How often each of n users is drawn in each bootstrap sample of users: (draws, users)."""
-    draws = min(RESAMPLES, max(200, CELLS // max(1, n)))
+    draws = min(RESAMPLES, max(200, CELLS // max(1, n))) if _drawn.get() else 1
     rng = np.random.default_rng(seed)
     return rng.multinomial(n, np.full(n, 1.0 / n), size=draws)
 

@@ -12,7 +12,7 @@ A new number: a `Row` in the file it belongs to, with a baseline and, where it c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -30,7 +30,7 @@ from .behaviour import (
 from .bias import bias_rows, genre_shares, popularity_shares, rates_by
 from .cost import cost_rows, failed, invalid_row, work
 from .facts import PLUMBING, facts
-from .numbers import Baseline, Row
+from .numbers import Baseline, Row, values_alone
 from .printed import print_summary
 from .ratings import rating_rows, rating_shares
 from .shapes import Failed, Group, Point, Shares, Work
@@ -115,6 +115,12 @@ def numbers(run: Run) -> dict[str, Any]:
         first = row.baselines[0].value if row.baselines else None
         found[row.key] = {"value": row.value, "low": row.low, "high": row.high, "baseline": first}
     return found
+
+
+def values(run: Run) -> dict[str, Row]:
+    """The rows by name with their values as `summarise` has them, in a fraction of its time: without intervals."""
+    with values_alone():
+        return {row.key: replace(row, low=None, high=None) for row in _summarise(run).rows}
 
 
 def degenerate(summary: Summary) -> str | None:
