@@ -22,8 +22,8 @@ In general
 Values
     Place       {"agent", "page", "node"}; node "" is the page as a whole
     Overview    {"run", "name", "kind", "status": running|paused|finished|failed|killed (its process died; go-on
-                goes on), "reason", "model", "recommender", "agents", "browsing", "page": pages committed, "pages": the cap, "calls", "failed", "tokens", "cost", "seconds",
-                "parent": name or null, "barrier": page at which a fork left its parent or null, "touched": [agent],
+                goes on), "reason", "model", "recommender", "agents", "browsing", "page": pages committed, "pages": the cap,
+                "calls", "failed", "tokens", "cost", "seconds", "parent": name or null, "barrier": page at which a fork left its parent or null, "touched": [agent],
                 "edits": [{…}], "notes": [text]}
     PageView    {"agent", "page", "exposures": [{"item", "title", "shown_at", "rank", "action", "positive", "rating", "reason",
                 "liked", …}], "memories": [{…}], "feeling", "decision": {…}, "interview": {…} or null, "failures": [{…}],

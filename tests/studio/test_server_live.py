@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from recloop.runs import Event, Run
+from recloop.runs import Event, Run, fork_run
 from serving import Serve, until  # pyright: ignore[reportMissingImports]
 from streams import live  # pyright: ignore[reportMissingImports]
 
@@ -60,8 +60,6 @@ async def test_a_page_hears_of_a_process_that_writes_the_run_and_that_it_was_kil
 
 
 async def test_a_page_hears_of_forks_and_of_what_another_tab_or_the_command_did(own: Path, serve: Serve) -> None:
-    from recloop.runs.fork import fork_run
-
     served = await serve(own)
     async with live(served) as stream:
         await stream.next("state")

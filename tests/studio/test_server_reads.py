@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recloop.runs import Run
+from recloop.runs import Run, fork_run
 from recloop.simulations.debugging import Debugger
 from recloop.studio.serve import StudioError
 from recloop.studio.serve import serve as serve_forever
@@ -146,6 +146,43 @@ async def test_a_link_is_no_fork(own: Path, recorded: Path, serve: Serve) -> Non
     (own / "forks" / "a").symlink_to(recorded, target_is_directory=True)
     served = await serve(own)
     assert (await served.get("/api/overview?run=a")).status == 404
+
+
+async def test_no_address_leads_above_or_beside_a_run_that_has_forks(own: Path, serve: Serve) -> None:
+    fork_run(own, 1, name="a")
+    fork_run(own, 1, name="b")
+    served = await serve(own / "forks" / "a")
+    assert (await served.get("/api/overview")).status == 200
+    (own / "forks" / "a" / "forks").mkdir()
+    for address in ("..", ".", "../..", "../../b", "../b", "a", "/", "..\\..\\b", str(own)):
+        assert (await served.get("/api/overview", params={"run": address})).status == 404, address
+
+
+async def test_a_run_is_opened_once_and_knows_what_became_of_it(own: Path, serve: Serve) -> None:
+    shelf = (await serve(own)).api.shelf
+    with shelf.debugger("") as first, shelf.debugger("") as second:
+        assert first is second
+    with Run.open(own, write=True) as run:
+        run.set_status("paused")
+        run.revise({"pages": 9}, "more pages")
+    with shelf.debugger("") as later:
+        assert later is first
+        assert (later.run.status, later.run.manifest.config["pages"]) == ("paused", 9)
+
+
+async def test_debuggers_that_nobody_uses_are_closed_when_they_are_many(
+    own: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recloop.studio.shelf.OPEN_AT_ONCE", 2)
+    for name in "abcd":
+        fork_run(own, 1, name=name)
+    shelf = (await serve(own)).api.shelf
+    with shelf.debugger("a") as used:
+        for name in "bcd":
+            with shelf.debugger(name):
+                pass
+        assert used.run.barrier == 1, "one that is used stays open"
+        assert set(shelf._open) == {"a", "c", "d"}
 
 
 async def test_a_run_that_is_deleted_or_damaged_is_told_and_the_server_lives_on(own: Path, serve: Serve) -> None:
