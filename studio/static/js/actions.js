@@ -13,26 +13,40 @@ import { clear, notice } from "./notice.js";
 import { set, state, watch } from "./store.js";
 
 let stepping = false;
+let waiting = ""; // one step that was asked for while another is made; of a key held down no more are kept
 
 /** A step through the recording; at its end one is told how to live on. */
 async function step(stride) {
-  if (stepping || !state.agent) return;
+  if (!state.agent) return;
+  if (stepping) {
+    waiting = stride;
+    return;
+  }
   stepping = true;
   try {
-    // The next node of a page that is open is known here already.
-    const names = (state.moments ?? []).map((m) => m.place.node);
-    const next = names[names.indexOf(state.node) + 1];
-    if (stride === "node" && next) return atNode(next);
-    const found = await attempt(async () => {
-      await post("place", { run: state.run, agent: state.agent, page: state.page, node: state.node });
-      return post("step", { run: state.run, stride });
-    });
-    if (!found) return;
-    if (found.place) await goTo(found.place.agent, found.place.page, found.place.node, { tell: false });
-    else notice({ text: state.overview.status === "finished" ? "This is the last moment of the recording." : "This is the last moment of the recording. Press c to live on." });
+    await moved(stride);
   } finally {
     stepping = false;
   }
+  const next = waiting;
+  waiting = "";
+  if (next) await step(next);
+}
+
+async function moved(stride) {
+  // The next node of a page that is open is known here already.
+  const names = (state.moments ?? []).map((m) => m.place.node);
+  const next = names[names.indexOf(state.node) + 1];
+  if (stride === "node" && next) return atNode(next);
+  const found = await attempt(async () => {
+    await post("place", { run: state.run, agent: state.agent, page: state.page, node: state.node });
+    return post("step", { run: state.run, stride });
+  });
+  if (!found) return undefined;
+  if (found.place) return goTo(found.place.agent, found.place.page, found.place.node, { tell: false });
+  const more = state.overview.status === "finished" ? "" : " Press c to live on.";
+  const words = { page: "This agent's last page", round: "The last round" }[stride] ?? "The last moment";
+  return notice({ name: "step", text: `${words} of the recording.${more}` });
 }
 
 /** The node before, as far as this page goes; then the page before. */

@@ -13,7 +13,7 @@ export const badge = (moment) => (moment.recalled.length ? { text: moment.recall
 
 export function draw(moment) {
   const list = h("div", {});
-  const of = `${state.run}|${state.agent}|${state.page}|${state.node}`;
+  const of = JSON.stringify([state.run, state.overview?.version, state.agent, state.page]);
   const input = h("input", { type: "search", class: "grow", placeholder: "query: what would come back?", "aria-label": "Query the memory", value: kept.of === of ? kept.query : "", "data-key": "memory-query", spellcheck: "false" });
   const ask = async (query) => {
     const { run, agent, page } = state;
