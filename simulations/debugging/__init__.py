@@ -2,8 +2,10 @@
 
 views.py        what is shown: plain values, the same for Python, the command and the page
 debugger.py     `Debugger`: the one face of all that follows
-population.py   who is where, as columns
-moments.py      a page lived again from its recording in its finer nodes; calls as people read them
+reading.py      a rehearsal's log in few queries: pages in order, titles, edits
+population.py   who is where, as columns; one agent's pages
+moments.py      a page lived again from its recording in its finer nodes; memory
+callviews.py    recorded calls as people read them
 fields.py       the names that a breakpoint's condition may use, and what they are at a moment
 breakpoints.py  breakpoints, found in a recording or met by a run that goes on
 edits.py        what may be changed, how it is written, what it does

@@ -87,7 +87,7 @@ class Session:
             if file.stat().st_size > MOST:
                 raise ValueError(f"more than {MOST:,} bytes")
             self._take(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, DebugError) as error:
             self.breakpoints, self.place, self._next = [], None, 1
             self.note = f"{file} could not be read ({_one_line(error)}): breakpoints and place begin anew"
 
@@ -107,11 +107,12 @@ class Session:
             if not (isinstance(agent, str) and isinstance(page, int) and isinstance(node, str)):
                 raise ValueError("a place of another shape")
             self.place = Place(agent, page, node)
-        self._next = max([0, *(each.id for each in self.breakpoints)]) + 1
+        self._next = max([int(said["next"]), *(each.id + 1 for each in self.breakpoints)])
 
     def _save(self) -> None:
         said = {
             "format": FORMAT,
+            "next": self._next,
             "breakpoints": [
                 {"id": each.id, "when": each.when, "against": each.against, "on": each.on} for each in self.breakpoints
             ],

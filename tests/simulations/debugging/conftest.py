@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_llm import FakeLLM
@@ -14,9 +15,17 @@ from rehearsing import STAY, STAY_FAITHFUL, rehearse, settings
 BAD = "malformed=0.12,empty=0.05"
 
 
+def leaving(script: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same script, under which now and then somebody leaves."""
+    now_and_then = "{{pick next|next|next|exit}}"
+    page, after = script
+    reply = page["reply"].replace('"decision": "next"', f'"decision": "{now_and_then}"')
+    return [{**page, "reply": reply}, {**after, "json": {**after["json"], "decision": now_and_then}}]
+
+
 def _of_a_model(folder: Path, plan: str) -> Path:
-    stay = STAY if plan == "fused" else STAY_FAITHFUL
-    with FakeLLM(errors=BAD, script=stay) as server:
+    script = leaving(STAY if plan == "fused" else STAY_FAITHFUL)
+    with FakeLLM(errors=BAD, script=script) as server:
         config = settings(folder, model="openai/fake", base_url=server.base_url, plan=plan, users=8, interviews=(2,))
         return rehearse(config, folder / plan)
 

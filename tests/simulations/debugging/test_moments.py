@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from recloop.agents.user_graph import page_graph
-from recloop.runs import Run, prune
-from recloop.simulations.debugging import Debugger, Moment
+from recloop.runs import CallRecord, Run, prune
+from recloop.simulations.debugging import Debugger, Moment, Place
+from recloop.simulations.debugging.callviews import view_of
 from recloop.simulations.debugging.errors import DebugError
 from recloop.simulations.debugging.moments import _given, _state_before, changes, stage
 from recloop.simulations.debugging.population import born
 from recloop.simulations.debugging.reading import page_event
-from rehearsing import rehearse, settings
+from rehearsing import STAY_FAITHFUL, rehearse, settings
 
 NODES = ["observe", "react", "remember", "reflect", "decide"]
 
@@ -85,9 +88,10 @@ def test_a_scripted_page_is_one_node(look: Callable[[str], Debugger]) -> None:
     assert {**first.after, "record": {}} == second.before
 
 
+@pytest.mark.slow
 @pytest.mark.local
 def test_score_mode_agrees_as_well_and_shows_its_log_probabilities(tmp_path: Path, model_file: str) -> None:
-    run = rehearse(settings(tmp_path, model="local/smollm2", users=3, pages=2, say=True), tmp_path / "scored")
+    run = rehearse(settings(tmp_path, model="local/smollm2", users=2, pages=2, say=True), tmp_path / "scored")
     with Debugger(run) as debugger:
         pages = agrees(debugger)
         call = next(call for moments in pages for call in moments[1].calls)
@@ -103,13 +107,53 @@ def test_a_page_whose_state_was_pruned_is_lived_from_the_first(copy: Callable[[s
     path = copy("faithful")
     prune(path)
     with Debugger(path) as debugger:
-        kept = debugger.run.log.row("SELECT count(*) FROM checkpoints WHERE barrier < 3")
         agent, last = max(((e.agent, e.page) for e in debugger.run.events(kind="page")), key=lambda each: each[1])
-        assert (last, kept) == (2, (0,))
+        kept = debugger.run.log.rows("SELECT barrier FROM checkpoints WHERE thread = ?", (agent,))
+        assert (last, kept) == (2, [(3,)])
         for page in range(3):
             again = asyncio.run(debugger.moments(agent, page))
             assert again == asyncio.run(look("faithful").moments(agent, page))
             assert debugger.memory(agent, page) == look("faithful").memory(agent, page)
+
+
+def test_a_forks_pages_are_lived_again_with_its_edits(copy: Callable[[str], Path], fake_llm: Any) -> None:
+    path, server = copy("faithful"), fake_llm(script=STAY_FAITHFUL)
+    with Debugger(path) as debugger:
+        agent = next(e.agent for e in debugger.run.events(kind="page") if e.page == 2)
+        dropped = debugger.memory(agent, 1)[0]
+        edits = [
+            f"{agent}: trait activity=1",
+            f'{agent}: memory add "Somebody spoiled the ending" importance=9',
+            f"{agent}: memory drop {dropped['id']}",
+            f"{agent}: state satisfaction=2",
+            f"config base_url={server.base_url}",
+        ]
+        fork = debugger.fork(1, edits, name="edited")
+        untouched = next(a for a in debugger.agents()["agent"] if a != agent)
+    with Debugger(fork, api_key="x") as debugger:
+        told = [each["text"] for each in debugger.memory(agent)]
+        assert "Somebody spoiled the ending" in told
+        assert dropped["text"] not in told
+        assert debugger.persona(agent)["activity"] == 1
+        asyncio.run(debugger.go_on())
+    with Debugger(fork) as debugger, Debugger(path) as parent:
+        agrees(debugger)
+        first = asyncio.run(debugger.moments(agent, 1))[0]
+        assert first.before["satisfaction"] == 2.0
+        assert told == [row[2] for row in first.before["memory"]["records"]]
+        view = debugger.timeline(agent)
+        assert [bool(page.edited) for page in view] == [False] + [True] * (len(view) - 1)
+        lasting = [] if len(view) == 2 else [["trait", "config"]]
+        told = [["trait", "memory", "memory", "state", "config"], *lasting]
+        assert [[edit["what"] for edit in page.edited] for page in view[1:]] == told
+        assert debugger.timeline(untouched) == parent.timeline(untouched)
+        columns = debugger.agents()
+        assert [a for a, edited in zip(columns["agent"], columns["edited"], strict=True) if edited] == [agent]
+        hit = debugger.find("diverged", against=str(path))
+        assert hit is not None
+        assert hit.place == Place(agent, 1)
+        seen = debugger.overview()
+        assert (seen.parent, seen.barrier, seen.touched) == (path, 1, (agent,))
 
 
 def test_looking_changes_nothing_of_the_run(copy: Callable[[str], Path]) -> None:
@@ -187,9 +231,6 @@ def test_a_broken_answer_is_marked_where_it_breaks_its_schema(look: Callable[[st
 
 
 def test_problems_name_the_path_in_the_answer() -> None:
-    from recloop.runs import CallRecord
-    from recloop.simulations.debugging.callviews import view_of
-
     choice = {"type": "object", "properties": {"rating": {"enum": [1, 2]}}, "required": ["rating"]}
     schema = {"type": "object", "properties": {"actions": {"type": "array", "items": choice}}}
     text = 'Here it is: {"actions": [{"rating": 2}, {"rating": 9}, {}]}'
@@ -201,6 +242,26 @@ def test_problems_name_the_path_in_the_answer() -> None:
     tools = {"text": "", "tool_calls": [{"function": {"name": "buy", "arguments": '{"id": 3}'}}]}
     called = view_of(CallRecord("k", kind="chat", request={"messages": []}, response=tools))
     assert called.tools == [{"name": "buy", "arguments": {"id": 3}}]
+
+
+def test_a_schema_from_anywhere_is_neither_fetched_nor_trusted() -> None:
+    asked: list[str] = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        for schema in ({"$ref": f"http://127.0.0.1:{server.server_port}/x"}, {"type": 7}, {"pattern": "("}, [1]):
+            record = CallRecord("k", kind="chat", request={"messages": [], "schema": schema}, response={"text": '"a"'})
+            assert view_of(record).problems == ({"path": "", "message": "the schema itself cannot be read"},)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert asked == []
 
 
 def test_a_repaired_answer_shows_both_calls_and_a_failed_node_its_failure(look: Callable[[str], Debugger]) -> None:
