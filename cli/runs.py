@@ -12,7 +12,7 @@ import typer
 from .output import CommandError, megabytes, note, number, print_json, print_table, say, short
 
 if TYPE_CHECKING:
-    from ..runs import Comparison, Divergence, Manifest, RunInfo
+    from ..runs import Comparison, Divergence, Manifest, Run, RunInfo
 
 app = typer.Typer(help="List, look at, compare and tidy recorded runs.", no_args_is_help=True)
 
@@ -134,6 +134,7 @@ def show(
         facts = [
             ("status", manifest.status + (f": {manifest.reason}" if manifest.reason else "")),
             ("created", f"{_day(manifest)} UTC, kind {manifest.kind}, seed {manifest.seed}, at barrier {barrier}"),
+            ("fork", _stands_on(opened)),
             ("digest", digest),
             ("settings", _settings(manifest.config)),
             ("tables", ", ".join(f"{name} {rows:,}" for name, rows in tables.items())),
@@ -143,6 +144,18 @@ def show(
         print_table(f"Run {opened.path.name}", ["", ""], [(name, text) for name, text in facts if text])
         say()
         show_summary(opened)
+
+
+def _stands_on(run: Run) -> str:
+    if (fork := run.fork) is None:
+        return ""
+    who = (
+        f"; only {', '.join(fork.agents[:5])}{', …' if len(fork.agents) > 5 else ''} live on otherwise"
+        if fork.agents
+        else ""
+    )
+    paid = f"{run.calls.spent().calls:,} of {len(run.calls):,} calls made here"
+    return f"of {short(fork.parent)} before page {fork.barrier}{who}; {paid}"
 
 
 def _settings(config: dict[str, Any]) -> str:

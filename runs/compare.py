@@ -13,8 +13,9 @@ from typing import Any
 from .calls import content_of
 from .digest import agent_digests, asked, digest, said
 from .errors import UnknownKind
-from .jsonform import canonical, first_difference, flatten
+from .jsonform import canonical, first_difference, flatten, loads
 from .kinds import get_kind
+from .records import Event
 from .run import EventRow, Run
 from .tables import count_rows
 
@@ -110,15 +111,29 @@ def _asked_differences(a: Run, b: Run) -> dict[str, tuple[Any, Any]]:
 
 
 def _first_event(a: Run, b: Run) -> Divergence | None:
-    for left, right in zip_longest(a.events(), b.events()):
-        if left is None or right is None:
-            there = left or right
-            assert there is not None
-            sides = (said(there), None) if left else (None, said(there))
-            return Divergence(there.agent, there.page, there.node, "", *sides, seq=there.seq)
+    ordered = _by_agent if a.fork or b.fork else Run.events
+    for left, right in zip_longest(ordered(a), ordered(b)):
+        if left is None or right is None or (ordered is _by_agent and _address(left) != _address(right)):
+            here = min((each for each in (left, right) if each), key=_address)  # the other run has none such
+            sides = (said(here), None) if here is left else (None, said(here))
+            return Divergence(here.agent, here.page, here.node, "", *sides, seq=here.seq)
         if found := first_difference(said(left), said(right)):
             return Divergence(left.agent, left.page, left.node, *found, seq=left.seq)
     return None
+
+
+def _by_agent(run: Run) -> Iterator[Event]:
+    """Events barrier by barrier and then by agent: a fork's own come after those that it shares, so that by number it
+    would differ in the order alone."""
+    for (barrier,) in run.log.rows("SELECT barrier FROM barriers ORDER BY barrier"):
+        columns = "kind, agent, page, node, data, seq, barrier"
+        sql = f"SELECT {columns} FROM events WHERE barrier = ? ORDER BY agent, kind, page, node, seq"
+        for kind, agent, page, node, data, seq, at in run.log.rows(sql, (barrier,)):
+            yield Event(kind, agent, page, node, loads(data, run.log.path), seq, at)
+
+
+def _address(event: Event) -> tuple[int, str, str, int, str]:
+    return event.barrier, event.agent, event.kind, event.page, event.node
 
 
 def compare_agents(a: Run, b: Run) -> tuple[dict[str, Divergence | None], int]:
