@@ -11,6 +11,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from .errors import Refused
 PORT = 8642
 PORTS_TRIED = 20
 """Where the port is taken: the next ones, so many."""
+READERS = 32
+"""Requests that are worked on at once; most of them wait."""
 STATIC = Path(__file__).parent / "static"
 TYPES = {
     ".html": "text/html",
@@ -83,6 +86,8 @@ async def _serve(
         api = API(run, api_key=api_key)
     except Refused as error:
         raise StudioError(f"{error.what}\n  {error.hint}") from None
+    # A call that is asked again may wait for its model for a minute: that keeps nobody from reading.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(READERS, "studio"))
     listening = bound(host, port)
     found = listening.getsockname()[1]
     door = Door(host, found, token)
