@@ -13,7 +13,7 @@ from typing import Any
 from .calls import content_of
 from .digest import agent_digests, asked, digest, said
 from .errors import UnknownKind
-from .jsonform import canonical, first_difference, flatten, loads
+from .jsonform import canonical, first_difference, flatten
 from .kinds import get_kind
 from .records import Event
 from .run import EventRow, Run
@@ -128,8 +128,7 @@ def _by_agent(run: Run) -> Iterator[Event]:
     for (barrier,) in run.log.rows("SELECT barrier FROM barriers ORDER BY barrier"):
         columns = "kind, agent, page, node, data, seq, barrier"
         sql = f"SELECT {columns} FROM events WHERE barrier = ? ORDER BY agent, kind, page, node, seq"
-        for kind, agent, page, node, data, seq, at in run.log.rows(sql, (barrier,)):
-            yield Event(kind, agent, page, node, loads(data, run.log.path), seq, at)
+        yield from map(run.event_of, run.log.rows(sql, (barrier,)))  # type: ignore[arg-type]
 
 
 def _address(event: Event) -> tuple[int, str, str, int, str]:

@@ -21,6 +21,7 @@ from ..llm import Budget, open_model
 from ..llm.fence import one_line
 from ..runs import Run
 from .config import SimulateError
+from .debugging.in_force import Edits
 from .settling import all_settled
 from .tables import KIND
 
@@ -214,7 +215,10 @@ def recall(run: Run, agents: Sequence[str] | None, page: int | None, sample: int
             f"{run.path} has {last} pages, so nobody was anywhere after page {page}\n  --page takes 0 to {last}"
         )
     until = last if page is None else page
-    personas = {event.agent: Persona.model_validate(event.data) for event in run.events(kind="persona")}
+    edits = Edits.of(run)
+    personas = {
+        event.agent: edits.persona(Persona.model_validate(event.data), until) for event in run.events(kind="persona")
+    }
     wanted = list(personas) if agents is None else list(dict.fromkeys(agents))
     if unknown := [each for each in wanted if each not in personas]:
         some = ", ".join(list(personas)[:5])
@@ -233,7 +237,7 @@ def recall(run: Run, agents: Sequence[str] | None, page: int | None, sample: int
     return [
         Visitor(
             personas[each],
-            _memories(run, each, pages[each], titles),
+            _memories(run, edits, each, pages[each], titles),
             len(pages[each]),
             [titles.get(item, item) for item in personas[each].liked],
         )
@@ -241,7 +245,9 @@ def recall(run: Run, agents: Sequence[str] | None, page: int | None, sample: int
     ]
 
 
-def _memories(run: Run, agent: str, pages: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> list[str]:
+def _memories(
+    run: Run, edits: Edits, agent: str, pages: Sequence[Mapping[str, Any]], titles: Mapping[str, str]
+) -> list[str]:
     """What is remembered, oldest first: the agent's state after these pages; where that has been pruned away, or a scripted
     user has none, what its pages say."""
     from ..runs.checkpoints import places
@@ -250,7 +256,8 @@ def _memories(run: Run, agent: str, pages: Sequence[Mapping[str, Any]], titles: 
         for each in run.saver().list({"configurable": {"thread_id": agent, "checkpoint_ns": ""}}):  # newest first
             values = each.checkpoint["channel_values"]
             if values.get("page") == len(pages) - 1:
-                return [str(record[2]) for record in values["memory"].get("records", ())]
+                memory = edits.state(agent, len(pages), values).get("memory", values["memory"])
+                return [str(record[2]) for record in memory.get("records", ())]
     return list(_told(pages, titles))
 
 
