@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...llm.answers import candidates
 from ...runs import CallRecord, Run
 from .errors import DebugError
-from .reading import edits
+from .reading import edits, sayable
 from .views import CallView
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def call_view(run: Run, key: str) -> CallView:
 
 def full_key(run: Run, key: str) -> str:
     """The key that begins so. Raises `DebugError`."""
+    key = sayable(key)
     found = [
         each
         for (each,) in run.log.rows(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...agents.personas import Persona
-from ...runs import Manifest, Run
-from ...runs.folders import run_info
+from ...runs import Manifest, Run, RunInfo
+from ...runs.lock import holder
 from .in_force import Edits
 from .reading import check_rehearsal, edits, known_agent, page_event, page_events, readable, titles
 from .views import Overview, PageView
@@ -27,28 +28,30 @@ class _Seen:
         self.personas = {event.agent: event.data for event in run.events(kind="persona")}
         self.pages = 0
         self.of = {agent: _Agent() for agent in self.personas}
+        self._lock = threading.Lock()
 
     def read_on(self, run: Run) -> None:
-        upto = max(0, run.barrier)
-        if upto <= self.pages:
-            return
-        for agent, _, data in page_events(run, self.pages, upto - 1):
-            self.of[agent].add(data)
-        self.pages = upto
+        with self._lock:  # a server may ask from several threads
+            upto = max(0, run.barrier)
+            for agent, page, data in page_events(run, self.pages, upto - 1):
+                if page >= self.of[agent].seen:  # else added before something was found damaged
+                    self.of[agent].add(page, data)
+            self.pages = upto
 
 
 class _Agent:
-    __slots__ = ("chosen", "failures", "goes_on", "pages", "rated", "ratings", "satisfaction", "shown")
+    __slots__ = ("chosen", "failures", "goes_on", "pages", "rated", "ratings", "satisfaction", "seen", "shown")
 
     def __init__(self) -> None:
-        self.pages = self.shown = self.chosen = self.failures = self.rated = 0
+        self.pages = self.seen = self.shown = self.chosen = self.failures = self.rated = 0
         self.ratings = 0.0
         self.satisfaction: float | None = None
         self.goes_on = True
 
-    def add(self, data: Mapping[str, Any]) -> None:
+    def add(self, page: int, data: Mapping[str, Any]) -> None:
         decision = data["decision"]
         self.pages += 1
+        self.seen = page + 1
         self.shown += len(data["exposures"])
         self.failures += len(data["failures"])
         self.satisfaction, self.goes_on = decision["satisfaction"], decision["next"]
@@ -76,8 +79,7 @@ def _read(run: Run) -> _Seen:
 
 def overview(run: Run) -> Overview:
     """The run at a glance; how it stands is read anew, since it may be written right now."""
-    seen, info = _read(run), run_info(run.path)
-    manifest: Manifest = info.manifest or run.manifest
+    seen, manifest = _read(run), Manifest.read(run.path)
     config, totals = manifest.config, run.calls.totals()
     fork = run.fork
     lost = sum(totals.by_status.get(status, 0) for status in totals.by_status if status != "ok")
@@ -85,7 +87,7 @@ def overview(run: Run) -> Overview:
         path=run.path,
         name=manifest.name,
         kind=manifest.kind,
-        status=info.status,
+        status=RunInfo(run.path, manifest, size=0, pid=holder(run.path)).status,
         reason=manifest.reason,
         model=str(config.get("model", "")),
         recommender=str(config.get("recommender", "")),

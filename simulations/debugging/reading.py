@@ -85,6 +85,7 @@ def titles(run: Run) -> Mapping[str, str]:
 def known_agent(run: Run, agent: str) -> None:
     """Raises `DebugError` for an agent that the run has not."""
     check_rehearsal(run)
+    agent = sayable(agent)
     if run.log.row("SELECT 1 FROM events WHERE kind = 'persona' AND agent = ?", (agent,)):
         return
     some = [each for (each,) in run.log.rows("SELECT agent FROM events WHERE kind = 'persona' ORDER BY seq LIMIT 6")]
@@ -98,10 +99,15 @@ def known_agent(run: Run, agent: str) -> None:
     raise DebugError(f"no agent {agent[:100]!r} in {run.path}\n  {hint}")
 
 
+def sayable(text: str) -> str:
+    """A text that may come from anywhere, without what UTF-8 has no letters for."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def page_event(run: Run, agent: str, page: int) -> PageEvent:
     """One agent-page. Raises `DebugError` where the recording has none such."""
     known_agent(run, agent)
-    found = next(page_events(run, page, page, agent), None) if page >= 0 else None
+    found = next(page_events(run, page, page, agent), None) if 0 <= page < run.barrier else None
     if found is None:
         last = run.log.row("SELECT max(page) FROM events WHERE kind = 'page' AND agent = ?", (agent,))
         seen = -1 if last is None or last[0] is None else last[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +116,6 @@ def test_a_failed_page_and_its_call_are_shown_with_what_went_wrong(tmp_path: Pat
         assert call.error
         assert page.calls == [call.key]
         assert all(shown["action"] is None for shown in page.exposures)
-        import asyncio
-
         moments = asyncio.run(debugger.moments(hit.place.agent, hit.place.page))
         assert [m.place.node for m in moments if m.failures] == ["react"]
 
@@ -141,3 +141,27 @@ def test_an_event_that_is_none_of_ours_is_told_as_damage(copy: Callable[[str], P
         for look in (debugger.agents, lambda: debugger.find("satisfaction < 0")):
             with pytest.raises(CorruptRun, match="is damaged"):
                 look()
+
+
+def test_what_comes_from_anywhere_is_an_unknown_agent_page_or_call(look: Callable[[str], Debugger]) -> None:
+    debugger = look("fused")
+    agent = debugger.agents()["agent"][0]
+    for wrong in ("\ud800", "x" * 100_000, "'; DROP TABLE events; --", ""):
+        with pytest.raises(DebugError) as told:
+            debugger.timeline(wrong)
+        assert len(str(told.value)) < 600
+        with pytest.raises(DebugError):
+            debugger.call(wrong)
+    for page in (-1, 3, 1 << 70):
+        with pytest.raises(DebugError, match="has no page"):
+            debugger.go_to(agent, page)
+        with pytest.raises(DebugError):
+            debugger.memory(agent, page if page != 3 else 4)
+
+
+def test_many_threads_that_look_at_once_count_a_page_once(look: Callable[[str], Debugger]) -> None:
+    debugger = look("scripted")
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(lambda _: debugger.agents()["pages"], range(32)))
+    expected = [len(list(debugger.run.events(kind="page", agent=agent))) for agent in debugger.agents()["agent"]]
+    assert all(pages == expected for pages in seen)
