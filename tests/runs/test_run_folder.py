@@ -454,5 +454,11 @@ def test_the_documented_examples_run(tmp_path):
         [sys.executable, "-c", "\n".join(blocks) + check], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert len(blocks) == 2
-    assert re.fullmatch(r"recloop-runs/[\d-]+-try [0-9a-f]{64}\n", done.stdout)
+    assert len(blocks) == 3
+    first, fork, *seen = done.stdout.splitlines()
+    assert re.fullmatch(r"recloop-runs/[\d-]+-try [0-9a-f]{64}", first)
+    assert re.fullmatch(r"ForkOf\(parent=.*walked'\), barrier=1, agents=\('u1',\), depth=1\)", fork)
+    assert seen == [
+        "[('u1', 0), ('u2', 0), ('u1', 1), ('u2', 1), ('u2', 2), ('u1', 2)] 0.0",
+        "[PosixPath('walked/forks/bored')]",
+    ]
