@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from recloop.runs import CallRecord, Run
 from recloop.simulations.debugging import Debugger, Stop
 from recloop.simulations.debugging.errors import DebugError
 from recloop.simulations.rehearsal import replay, resume
-from rehearsing import STAY, digest, rehearse, settings, status
+from rehearsing import STAY, ScoringServer, digest, rehearse, settings, status
 
 PAGES = 4
 
@@ -47,6 +48,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with FakeLLM(script=STAY, keep=100_000) as server:
         config = settings(folder, model="openai/fake", base_url=server.base_url, users=5, pages=PAGES)
         yield World(server, rehearse(config, folder / "run"))
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The same by a model whose likelihoods are read."""
+    folder = tmp_path_factory.mktemp("scored")
+    with ScoringServer() as server:
+        config = settings(folder, model="openai/fake", base_url=server.base_url, users=4, pages=3, mode="score")
+        yield World(server, rehearse(config, folder / "run"))  # type: ignore[arg-type]
 
 
 def fork(path: Path, page: int, edits: Any = (), **options: Any) -> Path:
@@ -306,24 +316,57 @@ def test_some_agents_wait_for_those_who_have_not_got_so_far(tmp_path: Path, fake
     assert others_are_the_parents(path, some, one)
 
 
-def test_a_run_is_forked_while_it_is_lived(tmp_path: Path, fake_llm: Any) -> None:
+def test_a_run_is_forked_while_it_is_lived_and_the_fork_may_be_ahead(tmp_path: Path, fake_llm: Any) -> None:
     server = fake_llm(script=STAY)
     config = settings(tmp_path, model="openai/fake", base_url=server.base_url, users=4, pages=4)
-    made: list[Path] = []
+    made: dict[str, Stop] = {}
 
-    class Forking:
-        """Forks the run it watches, after its first page."""
-
-        def __call__(self, run: Run) -> str:
-            if run.barrier == 1:
-                made.append(fork(run.path, 1, name="live"))
-            return ""
+    def watch(run: Run) -> str:
+        """Forks the run it looks at after its second page, and has the forks go on before it does."""
+        if run.barrier == 2:
+            agent = next(run.events(kind="persona")).agent
+            with ThreadPoolExecutor(1) as other:
+                for name, edits in (("everybody", []), ("some", [f"{agent}: trait activity=1"])):
+                    path = fork(run.path, 1, edits, name=name)
+                    made[name] = other.submit(go_on, path).result()
+        return ""
 
     path = rehearse(config.model_copy(update={"pages": 1}), tmp_path / "run")
-    asyncio.run(resume(path, pages=4, api_key="x", watch=Forking()))
-    live = fork(path, 2, name="late")
-    assert go_on(live).status == "finished"
-    assert digest(live) == digest(path)
+    asyncio.run(resume(path, pages=4, api_key="x", watch=watch))
+    everybody, some = made["everybody"], made["some"]
+    assert everybody.status == "finished"
+    assert digest(everybody.path) == digest(path)
+    assert (some.status, some.page) == ("paused", 2), "the others had lived two pages by then"
+    assert go_on(some.path).status == "finished"
+    agent = next(iter(agent_digests(path)))
+    assert others_are_the_parents(path, some.path, agent)
+
+
+@pytest.mark.parametrize("edit", ["slate = m1,m2,m3", "trait likes=bees", "prompt score_rate=PROMPT", "answer"])
+def test_forks_of_a_run_that_scores_are_lived_and_replayed(scored: World, tmp_path: Path, edit: str) -> None:
+    agent = scored.agents[1]
+    if edit == "answer":
+        with Run.open(scored.path) as run:
+            call = next(c for c in run.calls.all(agent=agent, page=1) if c.kind == "score")
+        flat = [[0.0] * len(labels) for _, labels, *_ in call.request["questions"]]
+        said = f"answer {call.key}={json.dumps(flat)}"
+    else:
+        text = (PROMPTS / "score_rate.md").read_text(encoding="utf-8").replace("\n---\n", "\n---\nIn a word: ", 1)
+        said = f"{agent}: {edit.replace('PROMPT', text)}"
+    path = fork(scored.path, 1, [said])
+    assert go_on(path).status == "finished"
+    assert {who for who, _ in own_calls(path)} <= {agent}
+    assert others_are_the_parents(scored.path, path, agent)
+    assert replayed(path, tmp_path / "again")
+
+
+def test_another_model_cannot_go_on_with_margins_it_did_not_give(scored: World) -> None:
+    with pytest.raises(DebugError, match="margins of this run were learnt"):
+        fork(scored.path, 1, ["model=openai/other"])
+    with Run.open(scored.path) as run:
+        key = next(c.key for c in run.calls.all(page=1) if c.kind == "score")
+    with pytest.raises(DebugError, match="log-probabilities"):
+        fork(scored.path, 1, [f"answer {key}=[[1]]"])
 
 
 def test_an_agent_who_left_is_not_there_to_be_edited(tmp_path: Path) -> None:
