@@ -444,6 +444,13 @@ class API:
             with contextlib.suppress(asyncio.QueueFull):
                 queue.put_nowait((event, data))
 
+    def warm(self) -> None:
+        """Read ahead, in a thread, what the page asks for first: seconds of ten thousand agents, and of imports. What is
+        wrong with the run is told when the page asks."""
+        with contextlib.suppress(Exception), self.shelf.debugger("") as debugger:
+            if agents := debugger.agents()["agent"]:
+                asyncio.run(debugger.moments(agents[0], 0))
+
     async def close(self) -> None:
         """End the streams, pause what goes on, close the runs."""
         for queue in self._streams:

@@ -95,6 +95,7 @@ async def _serve(
     runner = web.AppRunner(application(api, door), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     await web.SockSite(runner, listening).start()
+    asyncio.get_running_loop().run_in_executor(None, api.warm)
 
     shown = "localhost" if is_loopback(host) else socket.gethostname() if host in ("0.0.0.0", "::") else host
     base = f"http://{f'[{shown}]' if ':' in shown else shown}:{found}/"
