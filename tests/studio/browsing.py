@@ -22,7 +22,7 @@ from recloop.studio.door import Door
 from recloop.studio.serve import application, bound
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page, Request
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response
 
 T = TypeVar("T")
 
@@ -118,13 +118,18 @@ def looking(context: BrowserContext, address: str, *, refused: tuple[int, ...] =
     """The page at `address`, ready. At the end: no request went elsewhere, nothing complained (but of answers `refused`)."""
     page, seen = context.new_page(), Seen()
 
-    def complain(text: str) -> None:
-        if not any(f"status of {status}" in text for status in refused):
-            seen.errors.append(text)
+    def answered(response: Response) -> None:
+        if response.status >= 400 and response.status not in refused:
+            seen.errors.append(f"{response.status} {response.request.method} {response.url}")
+
+    def said(message: ConsoleMessage) -> None:  # of a refused answer the console says less than `answered`
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            seen.errors.append(message.text)
 
     page.on("request", lambda request: seen.requests.append(request))
-    page.on("console", lambda message: message.type in ("error", "warning") and complain(message.text))
-    page.on("pageerror", lambda error: complain(str(error)))
+    page.on("response", answered)
+    page.on("console", said)
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
     try:
         page.goto(address)
         page.wait_for_selector("body[data-ready]")

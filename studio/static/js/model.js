@@ -44,6 +44,7 @@ export async function begin() {
     if (hash() === location.hash) return;
     set({ tab: to.tab });
     if (to.run !== state.run) attempt(() => openRun(to.run, to));
+    else if (to.agent && !state.agents?.agent.includes(to.agent)) onError(new Error(`No agent “${to.agent}” in this run.`));
     else if (to.agent) goTo(to.agent, to.page, to.node);
   });
   watch(["run", "agent", "page", "node", "tab"], () => {
