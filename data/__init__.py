@@ -3,7 +3,8 @@
 `load_dataset` takes a name or a path; `readers/` has one file per layout; `clean` holds every check of a row, `items` and
 `titles` make item texts, `dataset` is what all floors above work with, `splits` parts it, and `guard` keeps ground truth
 that an LLM has been shown out of what it is measured against. A new layout goes into `readers/`, a new way to split into
-`splits`, a new check into `clean`. See docs/data.md.
+`splits`, a new check into `clean`. See docs/data.md. Search sets (queries, documents, judgements) are read by `load_search`:
+`search` says what they are, `search_load` and its neighbours read them, `search_split` parts them by query. See docs/search.md.
 """
 
 from .catalogue import ItemTable
@@ -18,6 +19,10 @@ from .readers.columns import parse_columns
 from .report import Problem, ReadReport
 from .rows import from_rows
 from .scale import RatingScale
+from .search import Documents, SearchSet, SearchSplit
+from .search_load import load_search
+from .search_shelf import list_search_sets
+from .search_split import split_queries
 from .shelf import Known, data_folder, list_datasets
 from .splits import How, Split
 from .titles import normalise_title
@@ -27,6 +32,7 @@ __all__ = [
     "Audit",
     "DataError",
     "Dataset",
+    "Documents",
     "Feedback",
     "How",
     "Ids",
@@ -39,13 +45,18 @@ __all__ = [
     "PromptGuard",
     "RatingScale",
     "ReadReport",
+    "SearchSet",
+    "SearchSplit",
     "Split",
     "UserHistory",
     "data_folder",
     "describe",
     "from_rows",
     "list_datasets",
+    "list_search_sets",
     "load_dataset",
+    "load_search",
     "normalise_title",
     "parse_columns",
+    "split_queries",
 ]

@@ -58,7 +58,9 @@ class SearchSet:
     report: ReadReport | None = None
     hash: str = ""
     phrasings: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Query id -> other wordings of it that people wrote, where the data has them."""
+    """Query id -> other wordings of it, where the data has them."""
+    families: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Query id -> the family of each of its phrasings (`typo`, `synonym`, ...), in their order; "" where it is not told."""
 
     @cached_property
     def place(self) -> dict[str, int]:
@@ -89,4 +91,5 @@ class SearchSet:
             self.report,
             self.hash,
             {each: self.phrasings[each] for each in wanted if each in self.phrasings},
+            {each: self.families[each] for each in wanted if each in self.families},
         )
