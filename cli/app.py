@@ -14,6 +14,7 @@ from .. import __version__
 from . import (
     augment,
     data,
+    debug,
     doctor,
     interview,
     models,
@@ -88,6 +89,7 @@ app.command("resume", rich_help_panel=REHEARSE)(resume.command)
 app.command("replay", rich_help_panel=REHEARSE)(replay.command)
 app.command("report", rich_help_panel=LOOK)(report.command)
 app.command("interview", rich_help_panel=LOOK, epilog=interview.EPILOG)(interview.command)
+app.add_typer(debug.app, name="debug", rich_help_panel=LOOK)
 app.add_typer(runs.app, name="runs", rich_help_panel=LOOK)
 app.add_typer(prompts.app, name="prompts", rich_help_panel=LOOK)
 app.add_typer(personas.app, name="personas", rich_help_panel=LOOK)

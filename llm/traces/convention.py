@@ -70,7 +70,7 @@ def content_of(call: CallRecord) -> dict[str, Value]:
     elif response:
         said = {"role": "assistant", "content": response.get("text"), "tool_calls": response.get("tool_calls") or ()}
         found |= _message(f"{ANSWERED}.0", said)
-        found |= {OUTPUT: text_of(response.get("text")), OUTPUT_TYPE: JSON if request.get("json_schema") else TEXT}
+        found |= {OUTPUT: text_of(response.get("text")), OUTPUT_TYPE: JSON if request.get("schema") else TEXT}
     return found
 
 

@@ -24,6 +24,9 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("replay",),
     ("report",),
     ("doctor",),
+    ("debug",),
+    *(("debug", verb) for verb in ("show", "agents", "go", "step", "find", "break", "live", "fork", "edit", "ask")),
+    *(("debug", verb) for verb in ("diff", "tree", "replay")),
     ("runs",),
     ("runs", "list"),
     ("runs", "show"),
@@ -64,6 +67,11 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
     return {path}.union(*(leaves(each, (*path, name)) for name, each in inner.items()))
 
 
+def typed(command: tuple[str, ...]) -> tuple[str, ...]:
+    """What one types for it: the verbs of `debug` stand behind a run."""
+    return ("debug", "RUN", *command[1:]) if command[:1] == ("debug",) else command
+
+
 def test_this_file_knows_every_command() -> None:
     from recloop.cli.app import app
 
@@ -76,7 +84,7 @@ def test_help_fits_the_terminal_and_nothing_is_cut_off(
     cli: Any, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], width: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    result = cli(*command, "--help")
+    result = cli(*typed(command), "--help")
     assert result.code == 0
     assert max(map(len, result.out.splitlines())) <= width
     assert "…" not in result.out
@@ -91,7 +99,7 @@ def test_help_shows_every_word_that_was_written(cli: Any, command: tuple[str, ..
     for name in command:
         found = found.commands[name]
     written = " ".join([found.help, *(getattr(each, "help", None) or "" for each in found.params)])
-    shown = " ".join(cli(*command, "--help").out.replace("│", " ").split())
+    shown = " ".join(cli(*typed(command), "--help").out.replace("│", " ").split())
     assert [word for word in written.replace("\\[", "[").split() if word not in shown] == [], "markup ate it"
 
 
@@ -156,4 +164,4 @@ def test_version(cli: Any) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_switch_shows_no_type(cli: Any, command: tuple[str, ...]) -> None:
-    assert "bool" not in cli(*command, "--help").out.lower()
+    assert "bool" not in cli(*typed(command), "--help").out.lower()

@@ -115,6 +115,8 @@ def parse(line: str) -> None:
             assert any(word in option.opts for option in command.params), f"no flag {word}"
         else:
             command = inner[word]
+            if word == "debug" and words and not words[0].startswith("-"):
+                words.pop(0)  # the run stands before the verb
     if words or not hasattr(command, "commands"):
         given: Any = command.make_context("recloop", words)
         given.close()

@@ -97,7 +97,7 @@ SCHEMA = {"type": "object", "title": "Secret plan"}
 
 def record(key: str, agent: str, page: int, at: float, **more: Any) -> CallRecord:
     request = {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": SAID}]}
-    request |= {"json_schema": SCHEMA, "temperature": 0.5, "max_tokens": 99, "stop": []}
+    request |= {"schema": SCHEMA, "temperature": 0.5, "max_tokens": 99, "stop": []}
     given: dict[str, Any] = {"node": "react", "model": "openai/m", "kind": "chat", "request": request}
     given |= {"response": {"text": ANSWER, "finish_reason": "stop"}, "prompt_tokens": 11, "completion_tokens": 7}
     return CallRecord(key, agent, page, latency=0.25, at=at, cost=0.003, **(given | more))
@@ -224,7 +224,7 @@ def test_a_call_says_what_was_asked_answered_and_spent(run: Run, collector: Coll
     assert (said["llm.token_count.prompt"], said["llm.token_count.completion"]) == (11, 7)
     assert (said["llm.token_count.total"], said["llm.cost.total"], said["llm.model_name"]) == (18, 0.003, "openai/m")
     assert json.loads(said["llm.invocation_parameters"]) == {
-        "json_schema": SCHEMA,
+        "schema": SCHEMA,
         "temperature": 0.5,
         "max_tokens": 99,
     }
