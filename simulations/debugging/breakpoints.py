@@ -8,6 +8,7 @@ by page, on each in Mesa's order, on each of these node by node, and the page as
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,9 @@ class Scan:
         self._made: dict[str, tuple[int, int, float | None]] = {}
         """Of each agent: calls, tokens, cost before the page in turn."""
         self._spent: float | None = None
+        """By everybody, up to and with the page in turn; None where no price is known."""
+        self._paid: dict[int, float | None] = {}
+        """On each of the pages to come."""
         self._scripted = run.manifest.config.get("model") == "scripted"
 
     def hits(self, first: int, last: int, after: Place | None = None) -> Iterator[Hit]:
@@ -129,7 +133,7 @@ class Scan:
             for event in page_events(self.run, begin, last):
                 if event.page != page:
                     page = event.page
-                    self._spend(calls, page)
+                    self._spent = _sum(self._spent, self._paid.pop(page, None))
                 facts = self._facts(event, calls, bool(changed) and bool(edits(self.run, event.agent, event.page)))
                 marks = [each.other.first_other(event) if each.other else False for each in self.asked]
                 if event.page < first:
@@ -200,9 +204,8 @@ class Scan:
         if own or agent in self._made:
             made, tokens, cost = self._made.get(agent, (0, 0, None))
             facts.made, facts.before = made, (CallFacts(0, "", tokens, cost),)
-            known = [call.cost for call in own if call.cost is not None]
-            after = cost if not known else (cost or 0.0) + sum(known)
-            self._made[agent] = made + len(own), tokens + sum(call.tokens for call in own), after
+            paid = reduce(_sum, (call.cost for call in own), cost)
+            self._made[agent] = made + len(own), tokens + sum(call.tokens for call in own), paid
         return facts
 
     def _calls(self, first: int, last: int) -> dict[tuple[str, int], list[CallFacts]]:
@@ -220,10 +223,11 @@ class Scan:
             call = CallFacts(sample, status, tokens, cost, self._tools(response))
             if page >= 0:
                 found.setdefault((agent, page), []).append(call)
+                self._paid[page] = _sum(self._paid.get(page), cost)
             else:
                 made, earlier, paid = self._made.get(agent, (0, 0, None))
-                self._made[agent] = made + 1, earlier + tokens, paid if cost is None else (paid or 0.0) + cost
-                self._spent = self._spent if cost is None else (self._spent or 0.0) + cost
+                self._made[agent] = made + 1, earlier + tokens, _sum(paid, cost)
+                self._spent = _sum(self._spent, cost)
         return found
 
     def _tools(self, response: Any) -> tuple[str, ...]:
@@ -231,10 +235,10 @@ class Scan:
         calls = said.get("tool_calls") or () if isinstance(said, dict) else ()
         return tuple(str((call.get("function") or call).get("name", "")) for call in calls)
 
-    def _spend(self, calls: Mapping[tuple[str, int], list[CallFacts]], page: int) -> None:
-        if "spent" in self.names:
-            known = [c.cost for (_, at), own in calls.items() if at == page for c in own if c.cost is not None]
-            self._spent = self._spent if not known else (self._spent or 0.0) + sum(known)
+
+def _sum(a: float | None, b: float | None) -> float | None:
+    """Two costs together; None where neither is known."""
+    return a if b is None else b if a is None else a + b
 
 
 def _node_facts(page: Facts, lived: Sequence[Moment], diverged: bool) -> Iterator[Facts]:

@@ -164,7 +164,9 @@ def test_looking_changes_nothing_of_the_run(copy: Callable[[str], Path]) -> None
         agent = debugger.agents()["agent"][0]
         asyncio.run(debugger.moments(agent, 0))
         debugger.memory(agent, 1, "drama")
-        debugger.overview(), debugger.timeline(agent), debugger.find('node == "react" and page == 1')
+        assert debugger.overview().agents == len(debugger.agents()["agent"])
+        assert debugger.timeline(agent)
+        assert debugger.find('node == "react" and page == 1')
         assert debugger.run.digest() == before
     assert {each: each.read_bytes() for each in path.rglob("*") if each.is_file()} == files
 
@@ -205,7 +207,7 @@ def test_memory_before_a_page_is_what_its_first_node_begins_with(look: Callable[
         first = asyncio.run(debugger.moments(event.agent, event.page))[0]
         told = [each["text"] for each in debugger.memory(event.agent, event.page)]
         assert told == [row[2] for row in first.before["memory"].get("records", [])]
-    assert debugger.memory(event.agent, 0) == []
+    assert debugger.memory(debugger.agents()["agent"][0], 0) == []
     assert look("scripted").memory(look("scripted").agents()["agent"][0]) == []
 
 
