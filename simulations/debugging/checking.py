@@ -72,8 +72,8 @@ def plan(run: Run, page: int, edits: Sequence[Edit], agents: Sequence[str] | Non
 
 
 def _owners(edit: Edit, touched: Sequence[str]) -> list[Edit]:
-    """The edit, once for each agent whose it is: one of everybody where everybody lives on, or of the whole fork."""
-    if edit.agent or not touched or isinstance(edit, ConfigEdit):
+    """The edit, once for each agent whose it is; one of everybody where everybody lives on."""
+    if edit.agent or not touched:
         return [edit]
     return [edit.model_copy(update={"agent": agent}) for agent in touched]
 
@@ -277,11 +277,14 @@ class _Check:
             raise DebugError(
                 f"a fork that begins at page {self.page} cannot end after {new.pages} pages\n  give more than {self.page}"
             )
-        if edit.key == "pages" and touched and new.pages > self.config.pages:
+        if edit.key in ("pages", "interviews") and touched:
             raise DebugError(
-                f"those who do what they did have {self.config.pages} pages at most\n  fork everybody: leave the agents out"
+                f"{edit.key} is of everybody: those who do what they did keep what they had\n  leave the agents out"
             )
         value = new.model_dump(mode="json")[edit.key]
+        if edit.key == "interviews":  # those that have been stand
+            had = [after for after in self.config.interviews if after <= self.page]
+            value = sorted({*had, *(after for after in value if after > self.page)})
         was = self.run.manifest.config.get(
             edit.key, SimulateConfig.model_fields[edit.key].get_default(call_default_factory=True)
         )

@@ -61,6 +61,10 @@ class Edits:
         self.all: tuple[InForce, ...] = tuple(found)
         self._of: dict[str, tuple[InForce, ...]] = {}
         self._named = {each.edit.agent for each in self.all}
+        self._settings: dict[str, list[tuple[int, ConfigEdit]]] = {}
+        for at, edit in self.all:
+            if isinstance(edit, ConfigEdit):
+                self._settings.setdefault(edit.key, []).append((at, edit))
 
     @classmethod
     def of(cls, run: Run, *, own: bool = False) -> Edits:
@@ -126,18 +130,19 @@ class Edits:
         found = [e.model for e in self._bearing(agent, page) if isinstance(e, ModelEdit)]
         return found[-1] if found else None
 
-    def config(self, now: Mapping[str, Any], page: int) -> dict[str, Any]:
-        """The settings that were in force on this page, from those that are `now`."""
-        then = dict(now)
-        for at, each in reversed(self.all):
-            if isinstance(each, ConfigEdit) and at > page:
-                then[each.key] = each.was
-        return then
+    def settings(self, agent: str, page: int) -> dict[str, Any]:
+        """Settings that are not in force for an agent on this page (it lives in another line of forks, or they came later),
+        with what is: by name; empty where all are."""
+        found: dict[str, Any] = {}
+        for key, made in self._settings.items():
+            bearing = [each for at, each in made if at <= page and each.agent in ("", agent)]
+            if not bearing or bearing[-1].value != made[-1][1].value:
+                found[key] = bearing[-1].value if bearing else made[0][1].was
+        return found
 
     def epoch(self, page: int) -> int:
-        """The last page, up to this one, from which on settings or people are others; 0: as it began."""
-        turns = (at for at, each in self.all if isinstance(each, ConfigEdit | TraitEdit) and at <= page)
-        return max(turns, default=0)
+        """The last page, up to this one, from which on people are others; 0: as it began."""
+        return max((at for at, each in self.all if isinstance(each, TraitEdit) and at <= page), default=0)
 
     @property
     def answers(self) -> list[InForce]:

@@ -189,7 +189,7 @@ def _given(on: Staging, event: PageEvent, before: Mapping[str, Any]) -> dict[str
     given: dict[str, Any] = {**before, **page_input(_slate(event))}
     if not on.edits.changes_state(event.agent, event.page):
         return given
-    return given | on.edits.state(event.agent, event.page, given, embedder(on.config(event.page).memory))
+    return given | on.edits.state(event.agent, event.page, given, embedder(on.config(event.agent, event.page).memory))
 
 
 async def _state_before(run: Run, on: Staging, agent: str, page: int) -> dict[str, Any]:

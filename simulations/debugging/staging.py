@@ -43,6 +43,7 @@ class Staging:
         self._asker: Asker | None = None
         self._askers: dict[Any, Asker] = {}
         self._worlds: dict[Any, World] = {}
+        self._configs: dict[str, SimulateConfig] = {}
         self._doors: dict[str, Door] = {}
         self._replayed = replayed
         fork = None if replayed else source.fork
@@ -82,8 +83,8 @@ class Staging:
     def context(self, persona: Persona, page: int) -> UserContext:
         """What a user's steps look at on this page."""
         assert self._asker is not None
-        config = self.config(page)
-        world = self._world(config)
+        config = self.config(persona.user, page)
+        world = self.world(config)
         texts = self.edits.prompts(persona.user, page)
         model = self.edits.model(persona.user, page)
         asker = self._asker
@@ -97,13 +98,18 @@ class Staging:
             asker = self._askers[key]
         return UserContext(self.edits.persona(persona, page), world, asker)
 
-    def config(self, page: int) -> SimulateConfig:
-        """The settings in force on a page."""
-        now = self.prepared.config.model_dump(mode="json")
-        then = self.edits.config(now, page)
-        return self.prepared.config if then == now else checked(then)
+    def config(self, agent: str, page: int) -> SimulateConfig:
+        """The settings in force for an agent on a page."""
+        other = self.edits.settings(agent, page)
+        if not other:
+            return self.prepared.config
+        key = repr(sorted(other.items()))
+        if key not in self._configs:
+            self._configs[key] = checked({**self.prepared.config.model_dump(mode="json"), **other})
+        return self._configs[key]
 
-    def _world(self, config: SimulateConfig) -> World:
+    def world(self, config: SimulateConfig) -> World:
+        """What users share under these settings."""
         now = self.prepared.config
 
         def seen(each: SimulateConfig) -> Any:
@@ -243,20 +249,25 @@ class EditedScript:
 
     def __init__(self, staging: Staging) -> None:
         self.staging = staging
-        self._minds: dict[int, ScriptedMind] = {}
+        self._minds: dict[tuple[int, int], ScriptedMind] = {}
 
     async def think(self, page: int, turns: Sequence[Turn], *, progress: Callable[[], None]) -> list[PageRecord]:
-        edits = self.staging.edits
+        edits, alike = self.staging.edits, dict[int, tuple[SimulateConfig, list[int]]]()
         given = [t._replace(satisfaction=edits.satisfaction(t.persona.user, page, t.satisfaction)) for t in turns]
-        return await self._mind(page).think(page, given, progress=progress)
+        for i, turn in enumerate(given):
+            config = self.staging.config(turn.persona.user, page)
+            alike.setdefault(id(config), (config, []))[1].append(i)
+        records: dict[int, PageRecord] = {}
+        for config, rows in alike.values():
+            lived = await self._mind(config, page).think(page, [given[i] for i in rows], progress=progress)
+            records.update(zip(rows, lived, strict=True))
+        return [records[i] for i in range(len(turns))]
 
-    def _mind(self, page: int) -> ScriptedMind:
+    def _mind(self, config: SimulateConfig, page: int) -> ScriptedMind:
         prepared, edits = self.staging.prepared, self.staging.edits
-        epoch = edits.epoch(page)
-        if epoch not in self._minds:
-            config = self.staging.config(page)
+        key = edits.epoch(page), id(config)
+        if key not in self._minds:
             people = [edits.persona(each, page) for each in prepared.personas]
-            self._minds[epoch] = scripted_mind(
-                replace(prepared, config=config, world=self.staging._world(config)), people
-            )
-        return self._minds[epoch]
+            under = replace(prepared, config=config, world=self.staging.world(config))
+            self._minds[key] = scripted_mind(under, people)
+        return self._minds[key]

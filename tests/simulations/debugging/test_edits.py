@@ -142,12 +142,21 @@ def test_traits_prompts_and_models_last_and_the_rest_is_of_one_page() -> None:
     assert not edits.changes_state("u2", 1)
 
 
-def test_settings_are_undone_to_what_they_were_on_an_earlier_page() -> None:
-    found = [
-        InForce(1, ConfigEdit(key="fatigue", value=0.5, was=1.0)),
-        InForce(3, ConfigEdit(key="fatigue", value=0.0, was=0.5)),
+def test_settings_are_in_force_from_their_page_on_for_those_whose_they_are() -> None:
+    edits = Edits(
+        [
+            InForce(1, ConfigEdit(key="fatigue", value=0.5, was=1.0)),
+            InForce(3, ConfigEdit(agent="u1", key="fatigue", value=0.0, was=0.5)),
+        ]
+    )
+    assert [edits.settings("u1", page).get("fatigue", "as now") for page in range(5)] == [
+        1,
+        0.5,
+        0.5,
+        "as now",
+        "as now",
     ]
-    assert [Edits(found).config({"fatigue": 0.0, "pages": 9}, page)["fatigue"] for page in range(4)] == [1, 0.5, 0.5, 0]
+    assert [edits.settings("u2", page).get("fatigue", "as now") for page in range(5)] == [1, 0.5, 0.5, 0.5, 0.5]
 
 
 def test_memories_are_added_changed_and_dropped_by_their_number() -> None:

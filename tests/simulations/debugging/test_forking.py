@@ -261,6 +261,20 @@ def test_settings_can_be_others_from_a_page_on(world: World, tmp_path: Path) -> 
     assert replayed(path, tmp_path / "again")
 
 
+@pytest.mark.parametrize("model", ["generate", "scripted"])
+def test_settings_of_some_agents_leave_all_others_as_they_were(world: World, tmp_path: Path, model: str) -> None:
+    parent = world.path
+    if model == "scripted":
+        parent = rehearse(settings(tmp_path, model="scripted", users=10, pages=4), tmp_path / "run")
+    with Debugger(parent) as debugger:
+        columns = debugger.agents()
+    agent = next(a for a, pages in zip(columns["agent"], columns["pages"], strict=True) if pages >= 2)
+    path = fork(parent, 1, ["config fatigue=0", "config chance=5"], agents=[agent], name=f"rested-{model}")
+    go_on(path)
+    assert others_are_the_parents(parent, path, agent)
+    assert replayed(path, tmp_path / "again")
+
+
 def test_a_finished_run_goes_further_in_a_fork(world: World, tmp_path: Path) -> None:
     path, before = fork(world.path, PAGES, [f"config pages={PAGES + 1}"], name="further"), world.asked()
     go_on(path)
@@ -431,6 +445,7 @@ WRONG = {
     "config seed=3": "stands from the beginning",
     "config pages=1": "cannot end after 1 pages",
     "{agent}: config fatigue=0": "of the whole fork",
+    "memory add": "says nothing to do",
     "answer 0000=x": "names no call",
     "model=gpt": "write it as one of",
     "model=http://user:secret@host/v1#m": "password",
