@@ -81,7 +81,19 @@ def live(node: Node, draw: random.Random, until: int, seed: int) -> None:
     with Run.open(node.path, write=True) as run:
         who = list(node.touched) or AGENTS
         saver = run.saver()
+        shared = sorted(node.all_calls().keys() - node.calls.keys())
+        if node.parent and shared and draw.random() < 0.5:  # another answer to what the parent was answered long ago
+            key = draw.choice(shared)
+            run.calls.put(a_call(key, agent := node.all_calls()[key][0], ["revised", seed], cost=1.0))
+            node.calls[key] = (agent, node.last, ["revised", seed])
         for barrier in range(node.last + 1, until + 1):
+            for agent in set(AGENTS) - set(who):  # asked by the way: not theirs to live, but taken over all the same
+                key = f"{agent}/{barrier}/0"
+                known = node.all_calls().get(key) or node.asked_before(key)
+                found = run.calls.get(key)
+                assert (found and found.response) == (known and known[2]), key
+                if known and key not in node.all_calls():
+                    node.adopted[key] = (known[0], node.last, known[2])
             for agent in draw.sample(who, draw.randint(0, len(who))):
                 key = f"{agent}/{barrier}/{draw.randint(0, 1)}"
                 if node.parent and key not in node.calls and draw.random() < 0.15:  # an answer put in by hand
@@ -133,6 +145,7 @@ def check(node: Node) -> None:
             }
             assert run.states(barrier) == now
             assert all(run.state(name, barrier) == now.get(name) for name in ("clock", "a", "b"))
+        assert len({*run.log.rows("SELECT name, barrier FROM states")}) == len(run.log.rows("SELECT 1 FROM states"))
         calls = {c.key: (c.agent, c.response) for c in run.calls.all()}
         assert calls == {key: (agent, answer) for key, (agent, _, answer) in node.all_calls().items()}
         assert [c.key for c in run.calls.all(order="key")] == sorted(calls)
