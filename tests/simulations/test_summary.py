@@ -14,7 +14,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from recloop.runs import Run
+from recloop.runs import CallRecord, Run, fork_run
 from recloop.simulations.outcome.numbers import Row
 from recloop.simulations.outcome.summary import Summary, degenerate, numbers, print_summary, summarise
 from report_fixture import CASES, HOSTILE, write_run
@@ -217,6 +217,18 @@ def test_an_unknown_price_is_said_and_never_zero(tmp_path: Path) -> None:
     with write_run(tmp_path / "priced", price=0.001) as run:
         summary = summarise(run)
         assert summary["cost"].value == pytest.approx(0.001 * len(run.calls))
+
+
+def test_a_forks_summary_tells_what_its_line_took_and_what_it_paid_itself(tmp_path: Path) -> None:
+    with write_run(tmp_path / "r", price=0.001) as run:
+        whole, last = summarise(run)["cost"].value, run.barrier
+    with Run.open(fork_run(tmp_path / "r", last), write=True) as fork:
+        assert "none made by this fork itself" in summarise(fork)["calls"].note
+        fork.calls.put(CallRecord("new", page=0, node="react", response="yes", cost=0.5, prompt_tokens=10))
+        calls, cost = summarise(fork)["calls"], summarise(fork)["cost"]
+        assert "1 made by this fork itself (10 tokens, $0.5000)" in calls.note
+        assert 0.5 < cost.value <= whole + 0.5
+        assert summarise(fork)["pages_per_second"].value is None
 
 
 @pytest.mark.parametrize("case", CASES)
