@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 25
 _LONG_LINE = 1 << 16
-_LONGEST_RECORD = 200  # lines one quoted record may span
+_LONGEST_RECORD = 1000  # lines one quoted record may span (descriptions of products have come with 450)
 _NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*")
 _BROKEN_QUOTES = "quotes that do not open and close a field"
 
