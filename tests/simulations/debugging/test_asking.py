@@ -102,10 +102,11 @@ def test_a_wrong_key_and_an_unreachable_model_are_told_without_the_key(run: Path
 
 def test_a_key_goes_to_no_other_place(run: Path, server: FakeLLM, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with FakeLLM(api_key="another") as elsewhere, Debugger(run, api_key=KEY) as debugger:
+    with FakeLLM(api_key=KEY) as elsewhere, Debugger(run, api_key=KEY) as debugger:
         with pytest.raises(DebugError) as told:
             asyncio.run(debugger.ask_again(first_call(debugger), model=f"{elsewhere.base_url}#m"))
         assert KEY not in str(told.value)
+        # It would have let that key in.
         assert elsewhere.stats()["by_status"] in ({"401": 1}, {401: 1})
 
 
