@@ -115,6 +115,21 @@ def optimizer_options() -> str:
     return options({**ours, "mipro`, `gepa`, `copro`, `simba": RivalConfig})
 
 
+def debug_fields() -> str:
+    """The names that a breakpoint's condition may use."""
+    from recloop.simulations.debugging.fields import describe_fields
+
+    return describe_fields() + "\n"
+
+
+def debug_edits() -> str:
+    """How edits of a fork are written."""
+    from recloop.simulations.debugging.edits import FORMS
+
+    rows = [f"| {verb} | {form.replace('|', chr(92) + '|')} |" for verb, form in FORMS.items()]
+    return "\n".join(["| edit | written |", "| --- | --- |", *rows]) + "\n"
+
+
 def docstrings(model: type) -> dict[str, str]:
     """Field -> the string that stands under it in the class."""
     (body,) = ast.parse(inspect.getsource(model)).body
@@ -184,6 +199,8 @@ def main() -> None:
         ("docs/optimize.md", "task options"): task_options,
         ("docs/optimize.md", "optimizer options"): optimizer_options,
         ("docs/optimize.md", "tables"): lambda: tables("optimize"),
+        ("docs/debug.md", "fields"): debug_fields,
+        ("docs/debug.md", "edits"): debug_edits,
     }
     if "--excerpt" in sys.argv[1:]:
         parts["README.md", "excerpt"] = _excerpt_of_a_run

@@ -59,6 +59,11 @@ def test_the_tables_are_those_that_are_registered() -> None:
     assert section("docs/optimize.md", "tables") == doc_parts.tables("optimize"), STALE
 
 
+def test_conditions_and_edits_are_described_as_they_are() -> None:
+    assert section("docs/debug.md", "fields") == doc_parts.debug_fields(), STALE
+    assert section("docs/debug.md", "edits") == doc_parts.debug_edits(), STALE
+
+
 def test_the_sweeps_numbers_are_all_listed() -> None:
     from recloop.simulations.sweep.measures import COST, MEASURES
 
