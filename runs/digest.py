@@ -50,7 +50,8 @@ def agent_digests(run: Run, only: str | None = None) -> dict[str, str]:
 def lines(run: Run) -> Iterator[bytes]:
     """The canonical form, line by line: asked, events, states, channels, calls; each line one JSON array."""
     yield canonical(["run", asked(run.manifest)])
-    for row in run.event_rows() if run.fork is None else _by_barrier(run):
+    some = any(layer.point and layer.point.agents for layer in run.log.layers)
+    for row in _by_barrier(run) if some else run.event_rows():
         yield _event_line(run, *row)
     for name, value in run.iter_states():
         yield canonical(["state", name, value])
@@ -60,8 +61,8 @@ def lines(run: Run) -> Iterator[bytes]:
 
 
 def _by_barrier(run: Run) -> Iterator[tuple[str, str, int, str, Packed, int, int]]:
-    """A fork's events barrier by barrier, as those of any other run stand: by number, what it shares with its parent comes
-    before all that is its own."""
+    """Events of a fork of some agents barrier by barrier, as those of any other run stand: by number, what it shares with
+    its parent comes before all that is its own."""
     for (barrier,) in run.log.rows("SELECT barrier FROM barriers ORDER BY barrier"):
         sql = "SELECT kind, agent, page, node, data, seq, barrier FROM events WHERE barrier = ? ORDER BY seq"
         yield from run.log.rows(sql, (barrier,))  # type: ignore[misc]
