@@ -8,6 +8,7 @@
     distributions.py    histograms and the distances between them
     chance.py           what a random order is worth, by formula
     calibration.py      probabilities against what happened; AUC of plain arrays
+    stability.py        how much a ranking depends on how the query is put
     slots.py            how much the place on the page decides
     lingam.py           causes from observations: DirectLiNGAM, and how sure each edge is (imported by itself)
     topic_score.py      topics given as reasons: correctness and completeness, with a model as judge (imported by itself)
@@ -25,6 +26,7 @@ from .metric import Metric
 from .ranking import FloatArray, ItemId, Ranking, Truth, UserId
 from .ranking_metrics import AUC, MAP, MRR, NDCG, HitRate, Precision, Recall, parse_metric
 from .slots import slot_bias_ratio, watch_by_slot
+from .stability import Stability, kendall_tau, stability, top_overlap
 
 __all__ = [
     "AUC",
@@ -41,6 +43,7 @@ __all__ = [
     "Precision",
     "Ranking",
     "Recall",
+    "Stability",
     "Truth",
     "UserId",
     "auc",
@@ -50,10 +53,13 @@ __all__ = [
     "expected_calibration_error",
     "histogram",
     "jensen_shannon",
+    "kendall_tau",
     "paired_difference",
     "parse_metric",
     "proportion",
     "slot_bias_ratio",
+    "stability",
+    "top_overlap",
     "wasserstein",
     "watch_by_slot",
 ]

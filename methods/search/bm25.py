@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from ...data.search import Documents
 from ...evaluators.ranking import FloatArray, Ranking
+from ..recommenders.policy import policy_id
 from .best import NOTHING, best, in_pool, places
 from .errors import NotIndexed
-from ..recommenders.policy import policy_id
 from .tokens import Stem, tokens
 
 
