@@ -205,7 +205,7 @@ def say_tree(root: Fork, here: Path) -> None:
         about = "; ".join(fork.edits) or ("no edits" if fork.barrier is not None else "")
         rows.append(
             (
-                mark + "  " * depth + visible(fork.name),
+                mark + "  " * depth + visible(fork.path.name if fork.barrier is None else fork.name),
                 fork.status,
                 leaves,
                 "" if fork.barrier is None else who,

@@ -100,6 +100,7 @@ def test_a_session_from_looking_to_the_difference(cli: Any, evening: Path) -> No
     assert f"agent {who}, page 1, decision." in parted.out
     assert "11 agents are the same to the last bit; 1 did something otherwise" in parted.out
     tree = cli("debug", "evening", "tree")
+    assert "*evening" in tree.out
     assert "sad" in tree.out
     assert "satisfaction=1" in " ".join(tree.out.split())
     again = cli("debug", "evening/forks/sad", "replay")
@@ -305,6 +306,11 @@ def test_what_is_no_run_is_refused_by_every_verb(cli: Any, no_runs: Any, verb: s
     more = ["page > 0"] if verb == "find" else []
     for name in no_runs:
         assert name in cli("debug", name, verb, *more).refused()
+
+
+def test_the_page_of_what_is_no_run_is_refused(cli: Any, no_runs: Any) -> None:
+    for name in no_runs:
+        assert name in cli("debug", name, "--no-browser").refused()
 
 
 def test_a_run_of_another_kind_is_refused(cli: Any, tmp_path: Path) -> None:
