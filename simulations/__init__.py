@@ -5,6 +5,8 @@
     players.py     who the users are, who answers           minds.py       LangGraph agents or scripted users
     calibrate.py   score mode learns its margins            forecasting.py what it would cost
     rehearsal.py   start, resume, replay                    recorded.py    the recommender of a replay
+    course.py      page by page to the end                  stopping.py    why it stops before
+    sameness.py    what must not change meanwhile           debugging/     look at any moment, fork, go on
     tables.py      the run's documented tables              outcome/       what came of it: numbers, report, charts
     shared.py      what several rehearsals have in common   sweep/         a grid of rehearsals and its table
     interviews.py  questions to agents from outside         studies/       questions asked of rehearsals

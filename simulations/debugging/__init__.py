@@ -8,7 +8,11 @@ moments.py      a page lived again from its recording in its finer nodes; memory
 callviews.py    recorded calls as people read them
 fields.py       the names that a breakpoint's condition may use, and what they are at a moment
 breakpoints.py  breakpoints, found in a recording or met by a run that goes on
-edits.py        what may be changed, how it is written, what it does
+edits.py        what may be changed, and how it is written
+checking.py     whether an edit can be, held against the run that is forked
+in_force.py     what a run's edits make of a person, a state, a slate, a prompt, on a page
+staging.py      a rehearsal's parts as a fork has them; who only does what they did
+answering.py    answers put in by hand
 forking.py      a fork with its edits, and going on from it
 diffing.py      what a fork did otherwise than its parent
 asking.py       one recorded call put again, old and new side by side
