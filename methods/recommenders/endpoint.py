@@ -79,7 +79,7 @@ class HTTPRecommender(OwnRecommender):
         secrets = [*self._headers.values(), *(v.removeprefix("Bearer ") for v in self._headers.values())]
         secrets += [parts.password, *(value for _, value in parse_qsl(parts.query))]
         self._secrets = [secret for secret in secrets if secret]
-        self._pool = _Pool(config, self._headers)
+        self._pool = Pool(config, self._headers)
         weakref.finalize(self, self._pool.thread.close)
 
     def close(self) -> None:
@@ -184,7 +184,7 @@ def _question(user: UserId, history: Sequence[ItemId], k: int, exclude: Sequence
     return {"user": user, "history": list(history), "k": k, "exclude": list(exclude)}
 
 
-class _Pool:
+class Pool:
     """Connections, and places for requests in flight, on the loop of one thread."""
 
     def __init__(self, config: EndpointConfig, headers: dict[str, str]) -> None:

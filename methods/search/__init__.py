@@ -7,6 +7,7 @@
     dense.py       cosine of text vectors
     fusion.py      several rankings into one
     rerank.py      a cross-encoder over the best of another retriever
+    own.py         the user's own: a Python object or function; endpoint.py: a service
     controls.py    random order, and one score for everything
 
 A new retriever is one file with a config with a docstring under each field, and a line in the table of `open.py`.
