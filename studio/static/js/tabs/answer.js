@@ -19,7 +19,7 @@ const edit = (call) => (call.kind === "chat" ? h("button", { class: "quiet", "da
 export function shown(call) {
   const read = call.parsed !== null && call.parsed !== undefined;
   return [
-    call.problems.length ? h("p", { class: "bad strong problems" }, `${call.problems.length} ${call.problems.length === 1 ? "place breaks" : "places break"} the schema`) : null,
+    call.problems.length ? h("p", { class: "problems" }, h("span", { class: "bad strong" }, `${call.problems.length} ${call.problems.length === 1 ? "place breaks" : "places break"} the schema`), call.status === "ok" ? h("span", { class: "soft" }, "; the answer could be read all the same") : null) : null,
     read ? [h("div", { class: "role" }, "parsed"), json(call.parsed, settle(call.parsed, call.problems))] : null,
     !read && call.problems.length ? h("ul", { class: "failures" }, call.problems.map((p) => h("li", {}, h("code", {}, p.path || "(all)"), " ", foreign(p.message)))) : null,
     call.raw

@@ -37,6 +37,7 @@ function said(value) {
 }
 
 function long(value) {
+  if (Array.isArray(value) && value.some((v) => v !== null && typeof v === "object")) return h("details", { class: "inline" }, h("summary", {}, value.length === 1 ? "1 entry" : `${value.length} entries`), json(value));
   const text = (typeof value === "string" ? value : JSON.stringify(value) ?? "–").replace(HEX, "$1…");
   if (text.length <= 240) return foreign(text);
   return h("details", { class: "inline" }, h("summary", {}, foreign(`${text.slice(0, 120)}…`)), foreign(text));
