@@ -6,7 +6,7 @@
     crew.py       worker threads with an engine each          extra.py        the runtimes of the `local` extra
     cyllama_compat.py   the only file that knows cyllama's versions
     faster.py     a model file in the form that this processor reads quickest
-    vectors.py    text vectors without a neural network      minilm.py   and with one (torch)
+    vectors.py    text vectors without a neural network      minilm.py   and with one
     status.py     rows for `recloop doctor`
 
 A new model file is an entry of `store.MODELS`. Names are loaded when they are first used: nothing here is imported early.

