@@ -46,10 +46,14 @@ class MiniLM:
         """float32 (len(texts), width), rows of length 1; a blank text is a row of zeros."""
         vectors = self.pooled(texts, max_tokens)
         vectors[[place for place, text in enumerate(texts) if not text.strip()]] = 0
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return _unit(vectors)
+
+    def embed_pairs(self, pairs: Sequence[tuple[str, str]], max_tokens: int = MAX_TOKENS) -> Floats:
+        """float32 (len(pairs), width), rows of length 1: each pair read as one text, [CLS] a [SEP] b [SEP]."""
+        return _unit(self.pooled(pairs, max_tokens))
 
     def pooled(self, texts: Sequence[str] | Sequence[tuple[str, str]], max_tokens: int = MAX_TOKENS) -> Floats:
-        """float32 (len(texts), width): the mean of the last layer's tokens. A pair is read as one: [CLS] a [SEP] b [SEP]."""
+        """float32 (len(texts), width): the mean of the last layer's tokens, of any length."""
         self._tokenizer.enable_truncation(max_tokens)
         encoded = self._tokenizer.encode_batch([*texts])
         rows = np.zeros((len(encoded), self.width), dtype=np.float32)
@@ -93,6 +97,10 @@ class MiniLM:
         x = x - x.mean(axis=-1, keepdims=True)
         x /= np.sqrt(np.mean(np.square(x), axis=-1, keepdims=True) + np.float32(EPSILON))
         return x * self._w[f"{name}.weight"] + self._w[f"{name}.bias"]
+
+
+def _unit(rows: Floats) -> Floats:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def _gelu(x: Floats) -> Floats:
