@@ -15,6 +15,12 @@ class Searcher:
 
     name: str
     description: str
+    families: tuple[str, ...] = ()
+    """Families of rules that put things like that (`rules.ALL`), the likeliest first; empty: all of them."""
+
+
+class RewriteError(ValueError):
+    """Something about a rewriting that a person can mend; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

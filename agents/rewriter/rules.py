@@ -37,8 +37,10 @@ from .rule_words import (
     VERBOSE_QUESTION,
 )
 
-Family = Literal["typo", "order", "synonym", "verbose", "register", "terse", "question"]
-FAMILIES: tuple[Family, ...] = get_args(Family)
+Family = Literal["typo", "order", "synonym", "verbose", "register", "terse", "question", "formal", "casual"]
+ALL: tuple[Family, ...] = get_args(Family)
+FAMILIES: tuple[Family, ...] = ALL[:7]
+"""The families; `formal` and `casual` are the two halves of `register`, for personas who are one of them."""
 
 TRIES = 12
 """Draws for each rewrite asked for, before a rule is held to have nothing more to say."""
@@ -65,7 +67,7 @@ def rule_rewrites(query: str, family: Family, seed: int = 0, n: int = 1) -> list
     Raises `ValueError` for an unknown family.
     """
     if family not in _RULES:
-        raise ValueError(f"no family of rules called {family!r}: there are {', '.join(FAMILIES)}")
+        raise ValueError(f"no family of rules called {family!r}: there are {', '.join(ALL)}")
     text = " ".join(query.split())
     found: dict[str, str] = {_same(text): text}
     if not text or len(text) > LONGEST:
@@ -217,9 +219,15 @@ def _verbose(query: str, draw: _Draw) -> str:
 
 
 def _register(query: str, draw: _Draw) -> str:
-    """Formally, or as one chats: then also with the abbreviations that chats have."""
-    if draw.unit("formal") < 0.5:
-        return _around(query, draw, FORMAL, FORMAL_QUESTION)
+    return (_formal if draw.unit("formal") < 0.5 else _casual)(query, draw)
+
+
+def _formal(query: str, draw: _Draw) -> str:
+    return _around(query, draw, FORMAL, FORMAL_QUESTION)
+
+
+def _casual(query: str, draw: _Draw) -> str:
+    """As one chats, with the abbreviations that chats have."""
     if not _latin(query):
         return ""
     words = [SHORT.get(word, word) for word in _bare(query.lower()).split()]
@@ -275,4 +283,6 @@ _RULES: dict[str, Callable[[str, _Draw], str]] = {
     "register": _register,
     "terse": _terse,
     "question": _question,
+    "formal": _formal,
+    "casual": _casual,
 }
