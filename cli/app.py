@@ -26,6 +26,7 @@ from . import (
     resume,
     runs,
     simulate,
+    stability,
     study,
     sweep,
 )
@@ -79,6 +80,7 @@ def _root(
 
 
 REHEARSE, LOOK, SET_UP = "Rehearse", "Look at what came of it", "What there is on this machine"
+SEARCH = "Search"
 
 app.command("simulate", rich_help_panel=REHEARSE, epilog=simulate.EPILOG)(simulate.command)
 app.add_typer(optimize.app, name="optimize", rich_help_panel=REHEARSE)
@@ -87,6 +89,7 @@ app.add_typer(study.app, name="study", rich_help_panel=REHEARSE)
 app.command("augment", rich_help_panel=REHEARSE, epilog=augment.EPILOG)(augment.command)
 app.command("resume", rich_help_panel=REHEARSE)(resume.command)
 app.command("replay", rich_help_panel=REHEARSE)(replay.command)
+app.command("stability", rich_help_panel=SEARCH, epilog=stability.EPILOG)(stability.command)
 app.command("report", rich_help_panel=LOOK)(report.command)
 app.command("interview", rich_help_panel=LOOK, epilog=interview.EPILOG)(interview.command)
 app.add_typer(debug.app, name="debug", rich_help_panel=LOOK)

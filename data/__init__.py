@@ -21,6 +21,7 @@ from .rows import from_rows
 from .scale import RatingScale
 from .search import Documents, SearchSet, SearchSplit
 from .search_load import load_search
+from .search_rewrites import Phrasings, own_phrasings, read_phrasings
 from .search_shelf import list_search_sets
 from .search_split import split_queries
 from .shelf import Known, data_folder, list_datasets
@@ -41,6 +42,7 @@ __all__ = [
     "Known",
     "LabelledRow",
     "LeakError",
+    "Phrasings",
     "Problem",
     "PromptGuard",
     "RatingScale",
@@ -57,6 +59,8 @@ __all__ = [
     "load_dataset",
     "load_search",
     "normalise_title",
+    "own_phrasings",
     "parse_columns",
+    "read_phrasings",
     "split_queries",
 ]

@@ -63,9 +63,9 @@ JUDGEMENT_ROLES: dict[str, tuple[str, ...]] = {
     "grade": _GRADE,
 }
 PHRASING_ROLES: dict[str, tuple[str, ...]] = {
-    "query_id": (*_QUERY_ID, *_QUERY),
-    "phrasing": ("phrasing", "variation", "rewrite", "text"),
-    "family": ("family", "persona", "transformationtype", "kind"),
+    "query_id": (*_QUERY_ID, *_QUERY, "originalquery"),
+    "phrasing": ("phrasing", "rewrite", "text", "variation"),
+    "family": ("family", "persona", "form", "transformationtype", "method", "kind"),
 }
 PAIR_ROLES: dict[str, tuple[str, ...]] = {
     "query": _QUERY,

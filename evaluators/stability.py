@@ -71,9 +71,9 @@ class Stability:
         if figure == "worst":
             return _by_row(self.ndcg, np.min)
         if figure == "variance":
-            return _by_row(self.ndcg, np.var, least=2)
+            return _by_row(self.ndcg, _variance, least=2)
         if figure == "vnap":
-            return _by_row(self.ap, lambda row: float(np.var(row / row.mean())) if row.mean() > 0 else np.nan, least=2)
+            return _by_row(self.ap, lambda row: _variance(row / row.mean()) if row.mean() > 0 else np.nan, least=2)
         return _by_row(self.ndcg if figure == "ndcg" else self.spreads, np.mean)
 
     def estimate(self, figure: Figure, seed: int = 0) -> Estimate | None:
@@ -96,7 +96,7 @@ class Stability:
     @property
     def v_ndcg(self) -> float:
         """V-NDCG: population variance over forms of the means over queries. Variances of single queries average out in it."""
-        return float(np.var(list(self.form_means().values())))
+        return _variance(np.array(list(self.form_means().values())))
 
     def spread_ratio(self, rival: Stability) -> float:
         """Mean spread of the scores over the rival's, of the same queries; below `LEAST_SPREAD` steadiness is no merit.
@@ -189,6 +189,11 @@ def _tau_min(lists: Sequence[Ranking], depth: int = TAU_DEPTH) -> float:
             tau = float(agreement[i, j]) / (n * (n - 1))
         smallest = min(smallest, tau)
     return smallest
+
+
+def _variance(values: NDArray[np.float64]) -> float:
+    """Population variance, exactly 0 where all are equal."""
+    return float(np.var(values - values[0]))
 
 
 def _by_row(table: FloatTable, of: Callable[[NDArray[np.float64]], float], least: int = 1) -> NDArray[np.float64]:

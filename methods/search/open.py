@@ -15,6 +15,7 @@ from .protocol import Retriever
 RETRIEVERS: dict[str, tuple[str, str]] = {
     "bm25": (".bm25", "BM25"),
     "dense": (".dense", "Dense"),
+    "minilm": (".dense", "DenseMiniLM"),
     "random": (".controls", "RandomOrder"),
     "constant": (".controls", "Constant"),
 }

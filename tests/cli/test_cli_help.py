@@ -20,6 +20,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     *(("study", name) for name in STUDIES),
     ("augment",),
     ("interview",),
+    ("stability",),
     ("resume",),
     ("replay",),
     ("report",),
