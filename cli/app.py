@@ -24,6 +24,7 @@ from . import (
     replay,
     report,
     resume,
+    rewrite,
     runs,
     simulate,
     stability,
@@ -87,6 +88,7 @@ app.add_typer(optimize.app, name="optimize", rich_help_panel=REHEARSE)
 app.command("sweep", rich_help_panel=REHEARSE, epilog=sweep.EPILOG)(sweep.command)
 app.add_typer(study.app, name="study", rich_help_panel=REHEARSE)
 app.command("augment", rich_help_panel=REHEARSE, epilog=augment.EPILOG)(augment.command)
+app.command("rewrite", rich_help_panel=REHEARSE, epilog=rewrite.EPILOG)(rewrite.command)
 app.command("resume", rich_help_panel=REHEARSE)(resume.command)
 app.command("replay", rich_help_panel=REHEARSE)(replay.command)
 app.command("stability", rich_help_panel=SEARCH, epilog=stability.EPILOG)(stability.command)

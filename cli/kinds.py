@@ -15,6 +15,7 @@ NUMBERS = ("value", "low", "high", "baseline")
 def register_kinds() -> None:
     """Make every run kind and its tables known to `runs`."""
     from .. import simulations  # noqa: F401
+    from ..agents.rewriter import tables as rewriting  # noqa: F401
     from ..prompt_opt import tables  # noqa: F401
     from ..simulations.studies import carry  # noqa: F401
 
@@ -48,6 +49,11 @@ def show_summary(run: Run) -> None:
 
         show_study(run)
         return
+    if run.kind == "rewrite":
+        from .rewrite import show_rewrite
+
+        show_rewrite(run)
+        return
     if run.kind == "optimize":
         from ..prompt_opt.printed import print_summary as print_search
         from ..prompt_opt.summary import summarise as sum_up
@@ -64,6 +70,10 @@ def labels_of(run: Run) -> dict[str, str]:
         from ..prompt_opt.summary import LABELS
 
         return dict(LABELS)
+    if run.kind == "rewrite":
+        from ..agents.rewriter.summary import LABELS
+
+        return {f"numbers.{key}": label for key, label in LABELS.items()}
     if run.kind == "study":
         from ..simulations.studies.carry import result_of
 

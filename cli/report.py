@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .output import print_json, say
+from .output import CommandError, print_json, say
 
 
 def command(
@@ -39,6 +39,10 @@ def command(
 
             report_search(opened, show, as_json)
             return
+        if opened.kind == "rewrite":
+            raise CommandError(
+                f"{run} holds rewritten queries, and there is no page of those\n  look at them: recloop runs show {run}"
+            )
         if opened.kind == "study":
             from .study import report_study
 

@@ -65,11 +65,17 @@ def command(
         note(f"{run} is finished already; this is what came of it")
     else:
         changes = {"budget": budget, "concurrency": concurrency, "base_url": base_url, "price": price, "pages": pages}
-        carry_out(lambda bars: kind.call("resume", run, progress=bars, **changes), run)
+        unit = "chunk of queries" if kind.name == "rewrite" else "page"
+        carry_out(lambda bars: kind.call("resume", run, progress=bars, **changes), run, unit)
     if kind.name == "sweep":
         from .sweep import conclude_sweep
 
         conclude_sweep(run, as_json)
+        return
+    if kind.name == "rewrite":
+        from .rewrite import conclude_rewrite
+
+        conclude_rewrite(run, as_json)
         return
     if kind.name == "study":
         from .study import conclude_study

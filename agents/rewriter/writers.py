@@ -143,7 +143,7 @@ class RulesWriter:
 def proposed(query: str, searcher: Searcher, seed: int, families: tuple[Family, ...]) -> list[tuple[Family, str]]:
     """What rules propose for a persona: of its own families first, then, where those have nothing to say, of the others."""
     held = {*families, *(("formal", "casual") if "register" in families else ())}
-    own = [cast("Family", family) for family in (searcher.families or families) if family in held]
+    own: list[Family] = [cast("Family", family) for family in (searcher.families or families) if family in held]
     address = (seed + key(f"{searcher.name}/{query}")) & 0x7FFFFFFFFFFFFFFF
     return proposals(query, own, address) or proposals(query, (f for f in families if f not in own), address)
 

@@ -22,6 +22,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("interview",),
     ("stability",),
     ("resume",),
+    ("rewrite",),
     ("replay",),
     ("report",),
     ("doctor",),

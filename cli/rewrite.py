@@ -1,0 +1,279 @@
+"""`recloop rewrite`: queries in other people's words, judged, and told how well."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import PAUSED, console, note, number, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from ..runs import Run
+
+EPILOG = """Exit codes:  0 fine,  2 bad input,  3 paused (budget spent, endpoint lost),  130 Ctrl-C,  143 SIGTERM; the last three \
+print the command that goes on.
+
+Personas, judge, what was measured: docs/rewrite.md"""
+
+SHOWN = 20
+"""Rewrites that are printed; all are in the run's table and in --save."""
+
+WHAT, WHO, CARRY = "What is rewritten", "Who writes and who judges", "How it is carried out"
+
+
+def _flag(*names: str, panel: str, text: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, metavar=metavar, rich_help_panel=panel, show_default=False, help=text)
+
+
+def command(
+    context: typer.Context,
+    queries: Annotated[
+        list[str] | None, typer.Argument(metavar="[QUERY]...", help="Queries, each in quotes.", show_default=False)
+    ] = None,
+    file: Annotated[
+        str | None,
+        _flag("--queries", metavar="FILE", panel=WHAT, text="A CSV, TSV, JSONL, Parquet or text file of queries."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        _flag(metavar="NAME|PATH", panel=WHAT, text="The queries of a search set: shop-search, a folder, a file."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        _flag(metavar="ROLE=NAME,...", panel=WHAT, text="Columns of the file: query=search_term,query_id=id."),
+    ] = None,
+    limit: Annotated[int | None, _flag(metavar="N", panel=WHAT, text="Take the first N queries.")] = None,
+    persona: Annotated[
+        list[str] | None,
+        _flag(
+            metavar="NAME",
+            panel=WHAT,
+            text="A set (paper, shop) or a persona (woman, man, student, elder, hurried, expert, ...); repeatable (default: paper).",
+        ),
+    ] = None,
+    personas: Annotated[
+        str | None,
+        _flag(
+            metavar="FILE", panel=WHAT, text="Your own personas, TOML or JSON; without --persona all of them are taken."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        _flag(
+            metavar="NAME",
+            panel=WHO,
+            text="rules (no model), local/smollm2, openai/NAME, http://HOST/v1#NAME, any LiteLLM provider/NAME (default: local/smollm2).",
+        ),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        _flag(
+            metavar="NAME",
+            panel=WHO,
+            text="Another model that judges, or none (default: the writer's own, where it can; then the output says so).",
+        ),
+    ] = None,
+    votes: Annotated[
+        int | None, _flag(metavar="N", panel=WHO, text="Verdicts asked for on each rewrite (default: 1).")
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        _flag(metavar="N", panel=WHO, text="Most rewrites per query and persona, then the raw query (default: 3)."),
+    ] = None,
+    check: Annotated[
+        str | None,
+        _flag(
+            metavar="NAME", panel=WHO, text="Similarity beside the judge: vectors, words or none (default: vectors)."
+        ),
+    ] = None,
+    least: Annotated[
+        float | None,
+        _flag(metavar="X", panel=WHO, text="A similarity below which a rewrite does not pass (default: 0.0, off)."),
+    ] = None,
+    temperature: Annotated[
+        float | None, _flag(metavar="X", panel=WHO, text="Of rewrites and repairs (default: 0.7).")
+    ] = None,
+    prompts: Annotated[
+        list[str] | None,
+        _flag(
+            "--prompt",
+            metavar="NODE=FILE",
+            panel=WHO,
+            text="A prompt of yours for intent, rewrite, judge, repair_meaning, repair_role or repair_both (repeatable).",
+        ),
+    ] = None,
+    base_url: Annotated[str | None, _flag(metavar="URL", panel=WHO, text="Endpoint of an openai/... model.")] = None,
+    judge_base_url: Annotated[
+        str | None, _flag(metavar="URL", panel=WHO, text="Endpoint of an openai/... judge.")
+    ] = None,
+    price: Annotated[
+        str | None,
+        _flag(metavar="in=A,out=B", panel=WHO, text="US dollars per million tokens, where no table knows."),
+    ] = None,
+    judge_price: Annotated[str | None, _flag(metavar="in=A,out=B", panel=WHO, text="The same for the judge.")] = None,
+    seed: Annotated[
+        int | None, _flag(metavar="N", panel=CARRY, text="Rules and draws follow from it (default: 0).")
+    ] = None,
+    chunk: Annotated[
+        int | None, _flag(metavar="N", panel=CARRY, text="Queries written to the log at once (default: 20).")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        _flag(
+            metavar="LIMITS", panel=CARRY, text="Hard limits over both models: usd=1,calls=500,tokens=1e6,seconds=600."
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int | None, _flag(metavar="N", panel=CARRY, text="Calls in flight at once (default: 64).")
+    ] = None,
+    timeout: Annotated[
+        float | None, _flag(metavar="SECONDS", panel=CARRY, text="What one call may take (default: 60.0).")
+    ] = None,
+    name: Annotated[str | None, _flag(metavar="NAME", panel=CARRY, text="Name of the run (default: rewrite).")] = None,
+    save: Annotated[
+        Path | None,
+        _flag(metavar="FILE", panel=CARRY, text="Write all rewrites there: a name ending in .csv, .jsonl or .parquet."),
+    ] = None,
+    out: Annotated[
+        Path | None, _flag(metavar="DIR", panel=CARRY, text="The run's folder (default: ./recloop-runs/<date>-<name>).")
+    ] = None,
+    dry_run: Annotated[
+        bool, _flag("--dry-run", panel=CARRY, text="Say what it would take, and stop; no key needed.")
+    ] = False,
+    as_json: Annotated[bool, _flag("--json", panel=CARRY, text="Print JSON, nothing else, on stdout.")] = False,
+) -> None:
+    """Put queries as other people would, and check that they still ask for the same.
+
+    A model says what a query needs, writes it anew for each persona, and a
+    judge votes on meaning and manner; what fails is repaired, a few times,
+    then the raw query stands and the output says so. Personas are data, never
+    guessed from a query, and all of it is simulated.
+
+      recloop rewrite "warm gloves for cycling" --model rules
+      recloop rewrite "warm gloves" --model openai/gpt-4o-mini --persona shop
+      recloop rewrite --queries queries.csv --columns query=term --save all.csv
+      recloop rewrite --data shop-search --model http://localhost:8000/v1#qwen
+
+    The embedded model cannot write: it orders what rules propose. For people's
+    wordings give an endpoint, and with --judge a second model.
+    """
+    from ..agents.rewriter.config import RewriteConfig, checked
+    from ..agents.rewriter.summary import check_format
+
+    given = {k: v for k, v in context.params.items() if k in RewriteConfig.model_fields and v is not None and v != []}
+    parsers = {"columns": _columns, "prompts": _prompts}
+    settings = checked({key: parsers.get(key, _as_given)(value) for key, value in given.items()})
+    if save is not None:
+        check_format(save.expanduser())
+    if dry_run:
+        from ..agents.rewriter.forecast import forecast
+
+        found = forecast(settings)
+        if as_json:
+            print_json(found.json())
+        else:
+            for line in found.lines():
+                say(line)
+        return
+
+    from ..agents.rewriter.carry import rewrite
+    from ..runs import new_run_path
+    from .conclude import carry_out
+
+    path = out.expanduser() if out is not None else new_run_path(name=settings.name)
+    carry_out(lambda bars: rewrite(settings, out=path, progress=bars), path, "chunk of queries")
+    conclude_rewrite(path, as_json, None if save is None else save.expanduser())
+
+
+def conclude_rewrite(path: Path, as_json: bool, save: Path | None = None) -> None:
+    """Print rewrites and numbers, write `save`; exit 3 for a paused run."""
+    from ..agents.rewriter.summary import numbers, rows_of, save_rows
+    from ..runs import Run
+    from .conclude import larger_budget
+
+    with Run.open(path) as run:
+        rows, found = rows_of(run), numbers(run)
+        status, reason, digest = run.status, run.manifest.reason, run.digest()
+        budget = str(run.manifest.config.get("budget", ""))
+        if save is not None:
+            save_rows(rows, save)
+        if as_json:
+            facts = {"run": path, "status": status, "reason": reason, "digest": digest, "saved": save}
+            print_json({**facts, **found, "rewrites": rows})
+        else:
+            _print_rows(rows)
+            say()
+            show_rewrite(run)
+            say(f"\nrun      {path}")
+            if save is not None:
+                say(f"saved    {save}")
+    if status != "finished":
+        note(f"{status}: {reason}")
+        more = larger_budget(budget, reason)
+        note(f"go on with:  recloop resume {shlex.quote(str(path))}" + (f" --budget {more}" if more else ""))
+        raise typer.Exit(PAUSED)
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    signs = {1: "yes", 0: "?", -1: "no", None: "–"}
+    shown = [
+        (
+            row["query"],
+            row["persona"],
+            row["text"] if not row["fell_back"] else f"(raw query: {row['problem']})",
+            signs[row["meaning"]],
+            signs[row["fit"]],
+            number(row["similarity"], 2),
+        )
+        for row in rows[:SHOWN]
+    ]
+    columns = ["query", "persona", "text", "same need", "in role", "similar"]
+    print_table(
+        f"{len(rows):,} rewrites" + (f", the first {SHOWN}" if len(rows) > SHOWN else ""),
+        columns,
+        shown,
+        right=["similar"],
+    )
+
+
+def show_rewrite(run: Run) -> None:
+    """Print the numbers of a rewriting, and what must be said beside them."""
+    from ..agents.rewriter.summary import LABELS, numbers
+
+    found = numbers(run)
+    rows = []
+    for key, value in found["numbers"].items():
+        share = key not in ("rewrites", "rounds", "similarity")
+        rows.append((LABELS[key], _told(value["value"], share), _interval(value, share)))
+    print_table("Numbers", ["", "value", "95 % interval"], rows, right=["value"])
+    for line in found["notes"]:
+        say(line, style="dim", to=console)
+
+
+def _told(value: float | None, share: bool) -> str:
+    return number(value) if value is None or not share else f"{100 * value:.1f} %"
+
+
+def _interval(value: dict[str, float | None], share: bool) -> str:
+    if value.get("low") is None or value.get("high") is None:
+        return ""
+    return f"[{_told(value['low'], share)}, {_told(value['high'], share)}]"
+
+
+def _columns(text: str) -> dict[str, str]:
+    from ..data.search_columns import parse_search_columns
+
+    return parse_search_columns(text)
+
+
+def _prompts(texts: list[str]) -> dict[str, str]:
+    from .simulate import _prompts as parse
+
+    return parse(texts)
+
+
+def _as_given(value: Any) -> Any:
+    return value
