@@ -22,9 +22,9 @@ LABELS = {
     "unchanged": "Unchanged, though none fell back",
     "first_round": "Passed at the first rewrite",
     "rounds": "Rewrites tried, per query and persona",
-    "meaning_kept": "Judged to ask for the same",
-    "meaning_unsure": "The judge could not tell",
-    "in_role": "Judged in role",
+    "meaning_kept": "Of those that passed: asks for the same",
+    "meaning_unsure": "Of those that passed: cannot be told",
+    "in_role": "Of those that passed: in role",
     "similarity": "Similarity to the query",
 }
 COLUMNS = (
