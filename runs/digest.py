@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from .checkpoints import final_channels
@@ -13,11 +15,11 @@ from .records import Event
 
 if TYPE_CHECKING:
     from .manifest import Manifest
-    from .run import Run
+    from .run import EventRow, Run
 
 
 def digest(run: Run) -> str:
-    """SHA-256 over the run's canonical lines, in hex. Memory does not grow with the run; time is linear in it."""
+    """SHA-256 over the run's canonical lines, in hex. Memory grows with one barrier, not with the run; time is linear in it."""
     total = hashlib.sha256()
     for line in lines(run):
         total.update(line)
@@ -50,8 +52,7 @@ def agent_digests(run: Run, only: str | None = None) -> dict[str, str]:
 def lines(run: Run) -> Iterator[bytes]:
     """The canonical form, line by line: asked, events, states, channels, calls; each line one JSON array."""
     yield canonical(["run", asked(run.manifest)])
-    some = any(layer.point and layer.point.agents for layer in run.log.layers)
-    for row in _by_barrier(run) if some else run.event_rows():
+    for row in _by_agent(run):
         yield _event_line(run, *row)
     for name, value in run.iter_states():
         yield canonical(["state", name, value])
@@ -60,12 +61,16 @@ def lines(run: Run) -> Iterator[bytes]:
     yield canonical(["calls", run.calls.digest()])
 
 
-def _by_barrier(run: Run) -> Iterator[tuple[str, str, int, str, Packed, int, int]]:
-    """Events of a fork of some agents barrier by barrier, as those of any other run stand: by number, what it shares with
-    its parent comes before all that is its own."""
-    for (barrier,) in run.log.rows("SELECT barrier FROM barriers ORDER BY barrier"):
-        sql = "SELECT kind, agent, page, node, data, seq, barrier FROM events WHERE barrier = ? ORDER BY seq"
-        yield from run.log.rows(sql, (barrier,))  # type: ignore[misc]
+def _by_agent(run: Run) -> Iterator[EventRow]:
+    """Events barrier by barrier, on each by agent, each agent's in their order. Who acted before whom on a page is not
+    known of a fork of some agents, which stores those alone; what came of it is in the next page."""
+    if any(layer.point and layer.point.agents for layer in run.log.layers):
+        for (barrier,) in run.log.rows("SELECT barrier FROM barriers ORDER BY barrier"):
+            sql = "SELECT kind, agent, page, node, data, seq, barrier FROM events WHERE barrier = ? ORDER BY agent, seq"
+            yield from run.log.rows(sql, (barrier,))  # type: ignore[misc]
+        return
+    for _, rows in groupby(run.event_rows(), key=itemgetter(6)):  # in any other run their numbers rise with the barriers
+        yield from sorted(rows, key=itemgetter(1, 5))
 
 
 def _event_line(run: Run, kind: str, agent: str, page: int, node: str, data: Packed, seq: int, barrier: int) -> bytes:

@@ -69,7 +69,8 @@ class Course:
         try:
             personas, mind, setup = await self._mind(staging)
             if run.barrier < 0:
-                events = [Event("reference", data=prepared.reference), *setup]
+                reference = prepared.reference if staging is None else staging.reference()
+                events = [Event("reference", data=reference), *setup]
                 events += [Event("persona", agent=p.user, data=p.json_dict()) for p in personas]
                 if staging is not None:
                     events = staging.as_recorded(0, events)

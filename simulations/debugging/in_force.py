@@ -140,6 +140,11 @@ class Edits:
                 found[key] = bearing[-1].value if bearing else made[0][1].was
         return found
 
+    def begun(self, setting: str, now: Any) -> Any:
+        """What a setting was before the first edit of it; `now` where there is none."""
+        made = self._settings.get(setting)
+        return made[0][1].was if made else now
+
     def epoch(self, page: int) -> int:
         """The last page, up to this one, from which on people are others; 0: as it began."""
         return max((at for at, each in self.all if isinstance(each, TraitEdit) and at <= page), default=0)

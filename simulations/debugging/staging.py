@@ -151,6 +151,11 @@ class Staging:
 
     # Replays
 
+    def reference(self) -> dict[str, Any]:
+        """What a replay's results are held against, as the run began: who recommends may be another one by now."""
+        found = self.prepared.reference
+        return {**found, "recommender": self.edits.begun("recommender", found["recommender"])}
+
     def as_recorded(self, barrier: int, events: list[Event]) -> list[Event]:
         """A replay's events with the edits that were made there, in the recording's own order (what a fork shares with its
         parent comes first); outside a replay as they are."""

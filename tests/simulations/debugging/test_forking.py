@@ -187,6 +187,14 @@ def test_a_fork_of_everybody_without_edits_is_its_parent_again_and_asks_nothing(
     assert own_calls(path) == []
 
 
+def test_some_agents_without_edits_and_everybody_below_them_are_the_parent_again(world: World) -> None:
+    some = fork(world.path, 1, agents=world.agents[1:3], name="some-unchanged")
+    go_on(some)
+    below = fork(some, 1, name="everybody")
+    go_on(below)
+    assert digest(below) == digest(some) == digest(world.path)
+
+
 def test_another_prompt_for_everybody_is_asked_again_from_there_and_only_there(world: World, tmp_path: Path) -> None:
     path, before = fork(world.path, 2, [f"prompt page={WARM}"], name="warm"), world.asked()
     go_on(path)
@@ -272,6 +280,12 @@ def test_settings_of_some_agents_leave_all_others_as_they_were(world: World, tmp
     path = fork(parent, 1, ["config fatigue=0", "config chance=5"], agents=[agent], name=f"rested-{model}")
     go_on(path)
     assert others_are_the_parents(parent, path, agent)
+    assert replayed(path, tmp_path / "again")
+
+
+def test_another_recommender_from_a_page_on_is_replayed_as_it_was(world: World, tmp_path: Path) -> None:
+    path = fork(world.path, 2, ["config recommender=pop"], name="popular")
+    go_on(path)
     assert replayed(path, tmp_path / "again")
 
 
