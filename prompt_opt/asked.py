@@ -14,6 +14,7 @@ from ..llm import Budget, BudgetError, Door, Price, Usage, open_model
 from ..runs import Manifest, Run, check_vacant, is_run, new_run_path
 from ..runs.progress import Progress, Silent
 from .account import Account
+from .conductor import Watch
 from .context import Context, Optimizer
 from .errors import OptimizeError
 from .search import Approver, Finished, finished, first_candidate, make_context, optimize
@@ -137,7 +138,7 @@ async def optimize_as(
     check_vacant(path)
     progress = progress or Silent()
     progress.note(f"preparing {config.task}" + (f" from {config.data}" if config.data else ""))
-    async with _opened(config, api_key, proposer_api_key) as opened:
+    async with opened_for(config, api_key, proposer_api_key) as opened:
         return await _carry_out(config, opened, path, approver, progress)
 
 
@@ -153,6 +154,7 @@ async def resume(
     progress: Progress | None = None,
     api_key: str | None = None,
     proposer_api_key: str | None = None,
+    watch: Watch | None = None,
 ) -> Path:
     """Go on with a paused or killed search. Recorded answers are not asked for again. A finished one is returned as it
     is: its test split has been opened, so no further search may be judged on it."""
@@ -163,17 +165,17 @@ async def resume(
         return path
     given = {"budget": budget, "concurrency": concurrency, "base_url": base_url, "price": price}
     changes = {name: value for name, value in given.items() if value is not None}
-    if not _configured(manifest):
+    if not configured(manifest):
         raise OptimizeError(
             "this search was started from Python, so only Python can go on with it\n"
             f"  call optimize(...) again with out={str(path)!r}"
         )
     config = checked({**manifest.config, **changes})
-    async with _opened(config, api_key, proposer_api_key, path) as opened:
+    async with opened_for(config, api_key, proposer_api_key, path) as opened:
         if changes:
             with Run.open(path, write=True) as run:
                 run.revise(changes, "resumed with " + ", ".join(f"{k}={v}" for k, v in changes.items()))
-        await _carry_out(config, opened, path, approver, progress or Silent())
+        await _carry_out(config, opened, path, approver, progress or Silent(), watch=watch)
     return path
 
 
@@ -181,7 +183,7 @@ async def replay(path: Path, *, out: Path, progress: Progress | None = None) -> 
     """Search again from the recorded calls, without a model, into `out`; returns both digests. A person's decisions are
     taken from the log. Raises `ReplayDiverged` naming the first call that is not in the recording."""
     with Run.open(path) as old:
-        if not _configured(old.manifest):
+        if not configured(old.manifest):
             raise OptimizeError(
                 "this search was started from Python, so it can be replayed only there\n"
                 "  its task and optimizer were given as objects, which no setting names"
@@ -192,14 +194,14 @@ async def replay(path: Path, *, out: Path, progress: Progress | None = None) -> 
         async def as_then(wanted: Mapping[str, Any]) -> Any:
             return said.get(wanted["candidate"])
 
-        async with _opened(config, None, None, replay_of=old) as opened:
+        async with opened_for(config, None, None, replay_of=old) as opened:
             await _carry_out(config, opened, out, as_then, progress or Silent(), replay_of=old)
         with Run.open(out, write=True) as new:
             new.calls.adopt(old.calls)
             return old.digest(), new.digest()
 
 
-def _configured(manifest: Manifest) -> bool:
+def configured(manifest: Manifest) -> bool:
     """Whether settings name all that the search needs: one started from Python had its task and optimizer as objects."""
     return "task_options" in manifest.config
 
@@ -211,6 +213,7 @@ async def _carry_out(
     approver: Approver | None,
     progress: Progress,
     replay_of: Run | None = None,
+    watch: Watch | None = None,
 ) -> Finished:
     return await optimize(
         opened.task,
@@ -229,11 +232,12 @@ async def _carry_out(
         seed_texts=seed_texts_of(config, opened.task),
         record=replay_of is None,
         follows=replay_of,
+        watch=watch,
     )
 
 
 @asynccontextmanager
-async def _opened(
+async def opened_for(
     config: OptimizeConfig,
     api_key: str | None,
     proposer_api_key: str | None,
@@ -244,7 +248,7 @@ async def _opened(
     budget = Budget.parse(config.budget) if config.budget else None
     if budget is not None and going_on is not None and is_run(going_on):
         with Run.open(going_on) as run:
-            spent = run.calls.totals()
+            spent = run.calls.spent()  # a fork's limits are for what it pays itself
         tokens = spent.prompt_tokens + spent.completion_tokens
         budget.resume(
             {"spent": {"calls": spent.attempts, "tokens": tokens, "usd": spent.cost, "seconds": spent.seconds}}
@@ -360,7 +364,7 @@ class Forecast(NamedTuple):
 async def forecast(config: OptimizeConfig) -> Forecast:
     """Most calls and tokens of a search: its optimizer's own count, prompts measured on the first cases. No model is
     called, and no key is needed."""
-    async with _opened(config, "not-used", "not-used", ask=False) as opened:
+    async with opened_for(config, "not-used", "not-used", ask=False) as opened:
         task = opened.task
         splits = draw_splits(task, config.sizes, config.seed)
         first = first_candidate(task, seed_texts_of(config, task))

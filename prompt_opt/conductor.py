@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
@@ -18,6 +18,7 @@ from ..runs import Event, Run
 from ..runs.progress import Progress
 from . import journal as log
 from .account import Account
+from .by_hand import ByHand, edited
 from .candidate import Candidate
 from .context import Context
 from .errors import EndpointLost, SearchChanged
@@ -30,6 +31,18 @@ from .task import Case, Result, Task, Texts
 
 FEW = 3
 """Fewer evaluations than this without an answer are no proof that the endpoint is lost."""
+
+
+class Watch(Protocol):
+    """Who looks on while a search goes on, and may hold it between two steps."""
+
+    def asks(self, run: Run, ahead: Sequence[Event], step: int, accept: Accept) -> bool:
+        """Whether a person is asked about a candidate that a rule would accept. Raises `Waiting` to stop before it."""
+        ...
+
+    def passed(self, run: Run, ahead: Sequence[Event]) -> None:
+        """A step is committed; `ahead`: what is to stand before the next one. Raises `Waiting` to stop here."""
+        ...
 
 
 class Conductor:
@@ -49,6 +62,7 @@ class Conductor:
         approve: bool,
         progress: Progress,
         follows: Run | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.run, self.task, self.context, self.splits, self.account = run, task, context, splits, account
         self.model, self.proposer, self.approve, self.progress = model, proposer, approve, progress
@@ -56,6 +70,8 @@ class Conductor:
         self.journal = Journal(run)
         self.followed: Mapping[int, Mapping[str, Any]] = {} if follows is None else Journal(follows).heads()
         """Steps of the run that is replayed: where its budget stopped it and what it had left is taken from there."""
+        self.watch, self.follows = watch, follows
+        self.by_hand = ByHand(run if follows is None else follows)
         self._count_attempts()
         self.n = 0
         self.current: Step | None = None
@@ -76,6 +92,8 @@ class Conductor:
         """Record the answers of the step under way, give them to the optimizer, and say what is to be done next."""
         if not self.begin() and self.current is not None:
             self._settle()
+        if self.watch is not None:
+            self.watch.passed(self.run, self._aside)
         if self.current is None:
             return {"step": self.n, "kind": "verdict", "parts": 0}
         return {"step": self.n, "kind": log.kind_of(self.current), "parts": self._parts()}
@@ -193,7 +211,7 @@ class Conductor:
                 if not any(self.context.scores.unknown(candidate.id, cases) for candidate, cases in work):
                     return (self.context.scores,)
             case Accept(candidate, instead_of, why):
-                if not self.approve:
+                if not self._asks(step):
                     said = {"instead_of": instead_of.id, "why": why, "by": "rule", "accepted": True}
                     self._aside.append(Event(log.ACCEPTED, candidate.id, -1, "", said))
                     return (candidate,)
@@ -204,7 +222,19 @@ class Conductor:
                 pass
         return None
 
+    def _asks(self, step: Accept) -> bool:
+        """Whether a person is asked before a candidate is accepted: in what is recorded, where one was."""
+        if kind := self.journal.kind(self.n) or self.followed.get(self.n, {}).get("kind", ""):
+            return kind == log.kind_of(step)
+        return self.approve or (self.watch is not None and self.watch.asks(self.run, self._aside, self.n, step))
+
     def _enter(self, candidate: Candidate) -> Candidate | None:
+        """Let a candidate in, or what a person has put in its place."""
+        entered = self._let_in(candidate)
+        mine = self.by_hand.instead(candidate, self.n)
+        return entered if mine is None else self._let_in(mine)
+
+    def _let_in(self, candidate: Candidate) -> Candidate | None:
         wrong = ["there is such a prompt already"] if candidate.id in self.candidates else []
         wrong = wrong or problems(candidate, self.context, self.candidates.values())
         if wrong:
@@ -291,12 +321,12 @@ class Conductor:
 
     def _decided(self, candidate: Candidate, decision: Any) -> tuple[Candidate | None, dict[str, Any]]:
         if isinstance(decision, Mapping):
-            edited = Candidate(dict(decision), "edit", (candidate.id,), "edited at its approval", maker="person")
-            if edited.id == candidate.id:
+            mine = edited(candidate, decision, "edited at its approval")
+            if mine.id == candidate.id:
                 return candidate, {"by": "person", "accepted": True}
             self.barred.add(candidate.id)
-            entered = self.candidates.get(edited.id) or self._enter(edited)
-            return entered, {"by": "person", "accepted": entered is not None, "texts": dict(decision)}
+            entered = self.candidates.get(mine.id) or self._let_in(mine)
+            return entered, {"by": "person", "accepted": entered is not None, "texts": dict(mine.texts)}
         if not decision:
             self.barred.add(candidate.id)
         return (candidate if decision else None), {"by": "person", "accepted": bool(decision)}
@@ -355,13 +385,18 @@ class Conductor:
                 head["left"] = self.account.left = left
             head["remaining"] = self.account.share()
         self.account.told = head.get("remaining", self.account.told)
+        barrier = self.run.barrier + 1
         self.run.commit(
-            self.run.barrier + 1,
-            events=[*self._aside, Event(log.STEP, "", self.n, "", head), *events],
+            barrier,
+            events=[*self._aside, Event(log.STEP, "", self.n, "", head), *events, *self.put_again(barrier)],
             states={"clock": {"step": self.n + 1}},
         )
         self._aside = []
         self.n += 1
+
+    def put_again(self, barrier: int) -> list[Event]:
+        """In the replay of a fork: the edits that stand at a barrier."""
+        return self.by_hand.at(barrier) if self.follows is not None else []
 
     def _count_attempts(self) -> None:
         made = self.run.calls.totals()

@@ -25,7 +25,7 @@ STEP, SCORES, THOUGHT, CANDIDATE, REFUSED, NOTE, ACCEPTED, OUTSIDE = (
     "accepted",
     "outside",
 )
-TASK, CHOICE, OPENED, VERDICT = "task", "choice", "opened", "verdict"
+TASK, CHOICE, OPENED, VERDICT, EDIT = "task", "choice", "opened", "verdict", "edit"
 
 
 def result_row(result: Result) -> dict[str, Any]:
@@ -112,6 +112,10 @@ class Journal:
             if event.kind in (STEP, SCORES, THOUGHT, ACCEPTED, OUTSIDE) and event.page >= 0:
                 self.steps.setdefault(event.page, []).append(event)
         self.choice = next((event.data for event in run.events(kind=CHOICE)), None)
+
+    def kind(self, number: int) -> str:
+        """What kind of step is recorded under a number; empty where none is."""
+        return next((event.data["kind"] for event in self.steps.get(number, ()) if event.kind == STEP), "")
 
     def __contains__(self, number: int) -> bool:
         return any(event.kind == STEP for event in self.steps.get(number, ()))

@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 from ..runs import Event
 from . import journal as log
+from .by_hand import opened_before
 from .conductor import Conductor
 from .errors import EndpointLost
 from .journal import result_of
 from .task import Result
-from .verdict import judged
+from .verdict import judged, no_fresh_test
 
 
 class BudgetSpent(Exception):
@@ -45,7 +46,9 @@ class Judge(Conductor):
         seed = self.context.seed_candidate
         tested = list(dict.fromkeys([seed.id, choice.candidate.id]))
         if not any(run.events(kind=log.OPENED)):
-            said = {"cases": len(self.splits.test), "candidates": tested}
+            said: dict[str, Any] = {"cases": len(self.splits.test), "candidates": tested}
+            if before := self._opened_before():
+                said["opened_before"] = before
             run.commit(run.barrier + 1, [Event(log.OPENED, "", -1, "test", said)])
         known = {event.agent: _results(event) for event in run.events(kind=log.SCORES) if event.node == "test"}
         for name in tested:
@@ -57,8 +60,16 @@ class Judge(Conductor):
                 run.commit(run.barrier + 1, [log.scores_event(name, "test", found, -1)])
                 known[name] = found
         if not any(run.events(kind=log.VERDICT)):
-            data = judged(self, known[seed.id], known[choice.candidate.id])
+            opened = next(iter(run.events(kind=log.OPENED)))
+            before = opened.data.get("opened_before", [])
+            data = no_fresh_test(judged(self, known[seed.id], known[choice.candidate.id]), before)
             run.commit(run.barrier + 1, [Event(log.VERDICT, choice.candidate.id, -1, "", data)])
+
+    def _opened_before(self) -> list[str]:
+        if self.follows is None:
+            return opened_before(self.run)
+        opened = next(iter(self.follows.events(kind=log.OPENED)), None)
+        return [] if opened is None else list(opened.data.get("opened_before", []))
 
 
 def _results(event: Event) -> list[Result]:

@@ -14,6 +14,7 @@ from ..runs.progress import Progress, Silent
 from . import journal as log
 from .account import Account
 from .candidate import Candidate
+from .conductor import Watch
 from .context import Context, Optimizer
 from .errors import EndpointLost, OptimizeError, Waiting
 from .graph import THREAD, search_graph
@@ -62,13 +63,14 @@ async def optimize(
     seed_texts: Mapping[str, str] | None = None,
     record: bool = True,
     follows: Run | None = None,
+    watch: Watch | None = None,
 ) -> Finished:
     """Search for a better prompt; where `out` holds this search already, go on with it.
 
     `model` answers the task's cases, `proposer` (the same by default) writes prompts. `budget` must be the one both doors
     were opened with. A spent budget ends the search, not the run: what the sealed test will take is kept back from the
     beginning. `seed_texts`: where the search begins instead of at the task's own texts. `record=False`: the doors answer from another run's cassette.
-    `follows`: the run that is replayed; where its budget stopped it, this one stops. A lost endpoint, a wanted approval and a cancelled task leave the run paused.
+    `follows`: the run that is replayed; where its budget stopped it, this one stops. `watch` looks on. A lost endpoint, a wanted approval and a cancelled task leave the run paused.
     Raises `OptimizeError` before any call for what cannot work.
     """
     progress, proposer = progress or Silent(), proposer or model
@@ -81,7 +83,20 @@ async def optimize(
     )
     hashes = {"task": task.hash, "seed prompt": first.id}
     setting = _Setting(
-        task, optimizer, model, proposer, seed, budget, splits, first, approve, approver, progress, record, follows
+        task,
+        optimizer,
+        model,
+        proposer,
+        seed,
+        budget,
+        splits,
+        first,
+        approve,
+        approver,
+        progress,
+        record,
+        follows,
+        watch,
     )
     path = Path(out) if out is not None else new_run_path(name=name)
     if is_run(path):
@@ -114,6 +129,7 @@ class _Setting:
     progress: Progress
     record: bool
     follows: Run | None
+    watch: Watch | None
 
 
 def first_candidate(task: Task, texts: Mapping[str, str]) -> Candidate:
@@ -177,9 +193,6 @@ async def _go(run: Run, this: _Setting) -> Finished:
         door.record_in(run.calls)
     account = _account(this)
     context = _context(this, account.remaining)
-    if run.barrier < 0:
-        events = [_task_event(this.task, this.splits), log.candidate_event(this.first, -1)]
-        run.commit(0, events, {"clock": {"step": 0}})
     judge = Judge(
         run,
         this.task,
@@ -192,7 +205,11 @@ async def _go(run: Run, this: _Setting) -> Finished:
         approve=this.approve,
         progress=this.progress,
         follows=this.follows,
+        watch=this.watch,
     )
+    if run.barrier < 0:
+        events = [_task_event(this.task, this.splits, judge.by_hand.metric), log.candidate_event(this.first, -1)]
+        run.commit(0, [*events, *judge.put_again(0)], {"clock": {"step": 0}})
     budget = this.budget if this.record else None
     if budget is not None:
         budget.keep(run.path / NOTE)
@@ -238,10 +255,10 @@ async def _drive(run: Run, judge: Judge, approver: Approver | None) -> None:
         given = Command(resume={"decision": decision})
 
 
-def _task_event(task: Task, splits: Splits) -> Event:
+def _task_event(task: Task, splits: Splits, metric: str = "") -> Event:
     data = {
         "name": task.name,
-        "metric": task.metric,
+        "metric": metric or task.metric,
         "components": {
             part: {"text": c.text, "purpose": c.purpose, "fields": dict(c.fields), "required": list(c.required)}
             for part, c in task.components.items()

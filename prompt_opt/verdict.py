@@ -81,6 +81,14 @@ def judged(conductor: Conductor, seed: Sequence[Result], winner: Sequence[Result
     return {**said, **_words(said, same, choice.tie)}
 
 
+def no_fresh_test(verdict: Mapping[str, Any], before: Sequence[str]) -> dict[str, Any]:
+    """The verdict of a run whose sealed split others of its family (`before`) had opened: it claims no fresh test."""
+    if not before:
+        return dict(verdict)
+    text = f"not a fresh test (the sealed split was opened before, by {', '.join(before)}): {verdict['text']}"
+    return {**verdict, "fresh": False, "opened_before": list(before), "text": text}
+
+
 def estimate(found: Estimate) -> dict[str, Any]:
     """An estimate as plain values."""
     return {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n, "method": found.method}

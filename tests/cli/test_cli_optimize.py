@@ -259,7 +259,7 @@ def test_a_text_of_ones_own_takes_the_prompts_place(cli: Any, waiting: str) -> N
     answered(cli, "mine.md", "yes", "yes")
     nodes = cli("prompts", "list", "run", "--json").json
     (mine,) = [node for node in nodes if node["texts"] == {"rank": MINE}]
-    assert mine["operator"] == "edit"
+    assert mine["operator"] == "edited by hand"
     assert waiting in mine["parents"]
 
 

@@ -246,4 +246,4 @@ async def test_a_persons_word_is_part_of_the_lineage(tmp_path: Path, word: Any, 
     assert [node["fate"] for node in nodes] == [fate for fate, _ in fates]
     assert all(why in node["why"] for node, (_, why) in zip(nodes, fates, strict=True))
     if word:
-        assert (nodes[-1]["operator"], nodes[-1]["maker"]) == ("edit", "person")
+        assert (nodes[-1]["operator"], nodes[-1]["maker"]) == ("edited by hand", "person")
