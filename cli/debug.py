@@ -38,8 +38,12 @@ where it was to go (budget, endpoint),  130 Ctrl-C,  143 SIGTERM
 Conditions, edits, the page: docs/debug.md"""
 
 
+_KIND = "recloop.debug.kind"
+
+
 class RunFirst(TyperGroup):
-    """A group whose argument comes before its own flags and its commands: `debug RUN --port 0`, `debug RUN show`."""
+    """A group whose argument comes before its own flags and its commands: `debug RUN --port 0`, `debug RUN show`. Which
+    commands there are follows from the run's kind."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and not args[0].startswith("-"):
@@ -51,7 +55,33 @@ class RunFirst(TyperGroup):
             while at < len(rest) and rest[at].startswith("-"):
                 at += 2 if rest[at] in takes else 1
             args = [*rest[:at], run, *rest[at:]]
+            ctx.meta[_KIND] = _kind(Path(run))
         return super().parse_args(ctx, args)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return _verbs_of(ctx, self).get(cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_verbs_of(ctx, self))
+
+
+def _kind(run: Path) -> str:
+    """The kind of a run; empty for what is none, which the command then says."""
+    from ..runs import Manifest, RunError
+
+    try:
+        return Manifest.read(run).kind
+    except (RunError, OSError):
+        return ""
+
+
+def _verbs_of(ctx: Any, group: TyperGroup) -> dict[str, Any]:
+    """Commands by name: a prompt search has its own."""
+    if ctx.meta.get(_KIND) != "optimize":
+        return dict(group.commands)
+    from .debug_search import app as searching
+
+    return typer.main.get_group(searching).commands  # type: ignore[return-value]
 
 
 app = typer.Typer(cls=RunFirst, invoke_without_command=True, no_args_is_help=True, epilog=EPILOG)
@@ -74,7 +104,7 @@ Against = Annotated[
 @app.callback(epilog=EPILOG)
 def command(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A rehearsal's folder, or that of a fork.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a rehearsal, a prompt search, or a fork.")],
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where the page listens.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="N", help="Its port; the next free one where it is taken.")
@@ -100,6 +130,7 @@ def command(
           --edit 'memory add "I am tired of sequels"' --go
       recloop debug RUN/forks/NAME diff
 
+    A prompt search has verbs of its own:  recloop debug SEARCH --help
     """
     context.obj = run
     if context.invoked_subcommand is not None:
