@@ -292,7 +292,8 @@ def find(run: Run, when: str | None = None, *, against: str = "", after: Place |
 
 class BreakpointWatch:
     """Looks on while a run is lived (a `Watch`): pauses it where a breakpoint that is on holds on the page just committed, or
-    after so many `pages`. `hit` is where, None elsewhere."""
+    after so many `pages`. `hit` is where, None elsewhere. In a fork of some agents only these are looked at: all others do
+    what they did."""
 
     def __init__(self, breakpoints: Sequence[Breakpoint] = (), pages: int | None = None) -> None:
         self.breakpoints = [each for each in breakpoints if each.on]
@@ -307,7 +308,7 @@ class BreakpointWatch:
         if self.hit is not None:
             return f"breakpoint {self.hit.breakpoint.id}: {one_line(self.hit.breakpoint.when)}, at {self.hit.place}"
         if self.pages is not None and self.seen >= self.pages:
-            return f"{run.barrier} pages lived, as asked"
+            return f"{self.seen} page{'s' * (self.seen != 1)} further, as asked"
         return ""
 
     def _met(self, run: Run) -> Hit | None:
@@ -315,7 +316,8 @@ class BreakpointWatch:
             self._scan = Scan(run, self.breakpoints)
         page = run.barrier - 1
         found = list(self._scan.hits(page, page))  # to the end of the page: what adds up is kept for the next
-        return found[0] if found else None
+        touched = frozenset(run.fork.agents) if run.fork else frozenset[str]()
+        return next((hit for hit in found if not touched or hit.place.agent in touched), None)
 
     def close(self) -> None:
         """Let go of the runs that `diverged` looks at."""

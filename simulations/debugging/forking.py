@@ -15,6 +15,7 @@ from .edits import Edit, parse, read
 from .errors import DebugError
 from .in_force import Edits
 from .reading import check_rehearsal
+from .session import Session
 from .views import Fork, Stop
 
 
@@ -55,6 +56,7 @@ def fork(
     if answered:
         with Run.open(path, write=True) as there:
             put_answers(there)
+    Session.of(path).inherit(Session.of(run.path))
     return path
 
 
@@ -70,7 +72,6 @@ async def go_on(
     """Live on from the last committed page (see `Debugger.go_on`). Raises what `resume` raises."""
     from ..rehearsal import resume
     from .breakpoints import BreakpointWatch
-    from .session import Session
 
     if pages is not None and pages < 1:
         raise DebugError(f"{pages} pages further is nowhere\n  give 1 or more, or none to go to the end")

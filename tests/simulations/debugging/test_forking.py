@@ -235,6 +235,14 @@ def test_an_answer_that_is_no_json_is_sent_back_to_the_model(world: World) -> No
     assert calls == [(0, "parse_fail"), (1000, "ok")]
 
 
+def test_an_answer_too_deep_to_be_read_is_an_unusable_answer(world: World) -> None:
+    call = next(c for c in world.calls(page=1) if c.node == "page")
+    path = fork(world.path, 1, [f"answer {call.key}={'[' * 5000}"], name="deep")
+    with Debugger(path) as debugger:
+        assert debugger.call(call.key).status == "parse_fail"
+    assert go_on(path).status == "finished"
+
+
 def test_forks_of_forks_keep_what_was_edited_above(world: World, tmp_path: Path) -> None:
     one, two = world.agents[:2]
     first = fork(world.path, 1, [f"{one}: trait activity=1", f"{one}: slate = m5,m6"], name="first")
@@ -301,7 +309,7 @@ def test_a_finished_run_goes_further_in_a_fork(world: World, tmp_path: Path) -> 
 def test_a_fork_goes_on_by_pages_and_stops_where_it_is_told(world: World) -> None:
     path = fork(world.path, 1, name="steps")
     stop = go_on(path, pages=1)
-    assert (stop.status, stop.page, stop.reason) == ("paused", 2, "2 pages lived, as asked")
+    assert (stop.status, stop.page, stop.reason) == ("paused", 2, "1 page further, as asked")
     with Debugger(path) as debugger:
         debugger.break_at("page == 2")
     stop = go_on(path)
@@ -388,6 +396,15 @@ def test_forks_of_a_run_that_scores_are_lived_and_replayed(scored: World, tmp_pa
     assert replayed(path, tmp_path / "again")
 
 
+def test_scores_that_are_no_numbers_are_not_put_in(scored: World) -> None:
+    with Run.open(scored.path) as run:
+        call = next(c for c in run.calls.all(page=1) if c.kind == "score")
+    for value in (float("nan"), float("-inf")):
+        flat = [[value] * len(labels) for _, labels, *_ in call.request["questions"]]
+        with pytest.raises(DebugError, match="log-probabilities"):
+            fork(scored.path, 1, [f"answer {call.key}={json.dumps(flat)}"])
+
+
 def test_another_model_cannot_go_on_with_margins_it_did_not_give(scored: World) -> None:
     with pytest.raises(DebugError, match="margins of this run were learnt"):
         fork(scored.path, 1, ["model=openai/other"])
@@ -466,6 +483,14 @@ WRONG = {
     "tait activity=2": "did you mean trait",
     "memory": "says nothing to do",
     "prompt page=@/no/such/file": "cannot be read",
+    "{agent}: trait mean_rating=NaN": "beyond all numbers",
+    "{agent}: trait rating_histogram=[[1e999,1]]": "beyond all numbers",
+    '{agent}: memory add " "': "without words",
+    "{agent}: trait tastes=" + "[" * 5000: "beyond all numbers",
+    "config timeout=Infinity": "beyond all numbers",
+    "config recommender=pob": "did you mean pop",
+    'config recommender_config={"l2": -1}': "greater than 0",
+    "model=openai/": "write it as one of",
 }
 
 

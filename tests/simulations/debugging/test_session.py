@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Callable
@@ -40,6 +41,29 @@ def test_breakpoints_and_place_are_there_the_next_time(copy: Callable[[str], Pat
         assert debugger.note == ""
         with pytest.raises(DebugError, match="no breakpoint 1\n  there are: none"):
             debugger.clear(1)
+
+
+def test_a_fork_begins_with_its_runs_breakpoints_and_stops_at_those_who_live_on_otherwise(
+    copy: Callable[[str], Path],
+) -> None:
+    path = copy("scripted")
+    with Debugger(path) as debugger:
+        _, second = debugger.break_at("satisfaction < 1"), debugger.break_at("page >= 2")
+        debugger.switch(1, False)
+        columns = debugger.agents()
+        who = next(agent for agent, pages in zip(columns["agent"], columns["pages"], strict=True) if pages > 3)
+        first = debugger.find("page == 2")
+        assert first is not None
+        assert first.place.agent != who, "somebody else comes first on the page"
+        made = debugger.fork(2, ["state satisfaction=9"], agents=[who])
+    with Debugger(made) as fork:
+        assert fork.breakpoints() == [Breakpoint(1, "satisfaction < 1", on=False), second]
+        stop = asyncio.run(fork.go_on())
+        assert stop.hit is not None
+        assert stop.hit.place == Place(who, 2), "all others do what they did"
+        fork.clear()
+    with Debugger(path) as debugger:
+        assert len(debugger.breakpoints()) == 2, "they are the fork's own"
 
 
 def test_a_breakpoint_that_cannot_be_changes_nothing(copy: Callable[[str], Path]) -> None:
