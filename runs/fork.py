@@ -26,6 +26,8 @@ from .run import Run, event_row, state_row, store
 if TYPE_CHECKING:
     from .saver import LogSaver
 
+LONGEST = 255
+"""Bytes of a file's name, on all file systems in use."""
 _MAKING = ".making-"
 _STALE = 60.0
 """Seconds after which a half-made fork that nobody holds is what a killed process left."""
@@ -59,7 +61,7 @@ def fork_run(
         _leaves_at(above, barrier)
         home = parent / FORKS
         name = name or _free(home, f"at-{barrier}")
-        if not re.fullmatch(r"[\w+-][\w.+-]{0,79}", name):
+        if not re.fullmatch(r"[\w+-][\w.+-]{0,79}", name) or len(os.fsencode(name)) > LONGEST:
             raise RunError(
                 f"{name!r} cannot be the name of a fork", "letters, digits, dots, dashes: at most 80, no dot in front"
             )

@@ -89,6 +89,11 @@ def view_of(record: CallRecord, edited: bool = False) -> CallView:
     )
 
 
+def fits(raw: str, schema: Any) -> bool:
+    """Whether an answer keeps to its schema; to none it always does."""
+    return not schema or not _problems(_parsed(raw, schema), schema, raw)
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, get_origin
 
@@ -15,6 +16,7 @@ from ...llm import PromptError
 from ...runs import CallRecord, Event, Run
 from ...runs.redact import redact
 from ..config import SimulateConfig, SimulateError, checked
+from .callviews import fits
 from .edits import AnswerEdit, ConfigEdit, Edit, MemoryEdit, ModelEdit, PromptEdit, SlateEdit, StateEdit, TraitEdit
 from .errors import DebugError
 from .in_force import Edits, event_of
@@ -68,6 +70,7 @@ def plan(run: Run, page: int, edits: Sequence[Edit], agents: Sequence[str] | Non
     settled = [check.settled(edit, touched) for edit in owned]
     events = [event_of(each, check.page_of(each)) for edit in settled for each in _owners(edit, touched)]
     config = {edit.key: edit.value for edit in settled if isinstance(edit, ConfigEdit)}
+    check.recommends(config)
     return Plan(touched, events, config | check.interviews(config), check.notes)
 
 
@@ -150,6 +153,8 @@ class _Check:
 
     def settled(self, edit: Edit, touched: Sequence[str]) -> Edit:
         """The edit as it will be in force. Raises `DebugError`."""
+        if isinstance(edit, TraitEdit | ConfigEdit) and not finite(edit.value):
+            raise DebugError(f"{edit.written[:100]!r} is beyond all numbers\n  another value")
         if isinstance(edit, TraitEdit):
             return self._trait(edit, [edit.agent] if edit.agent else touched or list(self.personas))
         if isinstance(edit, ConfigEdit):
@@ -190,6 +195,8 @@ class _Check:
     def _memory(self, edit: MemoryEdit, agents: Sequence[str]) -> None:
         if self.mode == "scripted":
             raise DebugError("scripted users remember nothing\n  they go by traits and satisfaction")
+        if edit.do != "drop" and not edit.text.strip():
+            raise DebugError("a memory without words is none\n  to take one out: memory drop N")
         if edit.do == "add":
             return
         if not agents:
@@ -250,7 +257,7 @@ class _Check:
                 "score": "the margins of this run were learnt from its own model, before the first page",
             }.get(self.mode, "scripted users are of another kind")
             raise DebugError(f"no other model can go on: {why}\n  rehearse anew: recloop simulate --model …")
-        if not any(mark in edit.model for mark in "/:"):
+        if not re.search(r"[/:][^/:\s]", edit.model):
             raise DebugError(f"no model {edit.model[:60]!r}\n  write it as one of {SPELLINGS}")
         if redact({"model": edit.model}) != {"model": edit.model}:
             raise DebugError(
@@ -291,6 +298,17 @@ class _Check:
         kept = redact({"value": {edit.key: value}, "was": {edit.key: was}})
         return edit.model_copy(update={"value": kept["value"][edit.key], "was": kept["was"][edit.key]})
 
+    def recommends(self, config: Mapping[str, Any]) -> None:
+        """Raises for a recommender, or settings of one, that there is none of."""
+        from ...methods.recommenders import RecommenderError, open_recommender
+
+        if config.keys() & {"recommender", "recommender_config"}:
+            new = checked({**self.run.manifest.config, **config})
+            try:
+                open_recommender(new.recommender, seed=new.seed, config=new.recommender_config or None)
+            except RecommenderError as error:
+                raise DebugError(str(error)) from None
+
     def interviews(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """More pages after what was the last one: everybody was interviewed there, and that stands."""
         if "pages" not in config or self.page < self.config.pages:
@@ -299,6 +317,15 @@ class _Check:
 
     def _answer(self, edit: AnswerEdit) -> None:
         record_of(self.call(edit.key), edit.text)
+
+
+def finite(value: Any) -> bool:
+    """Whether a value is JSON without infinities and numbers that are none."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
 
 
 def record_of(call: CallRecord, text: str) -> CallRecord:
@@ -311,7 +338,7 @@ def record_of(call: CallRecord, text: str) -> CallRecord:
         said = {"values": _scores(call, text), "floored": 0, "model": call.model}
     else:
         said = {"text": text, "finish_reason": "stop", "model": call.model}
-        status = "ok" if _fits(call.request.get("schema"), text) else "parse_fail"
+        status = "ok" if fits(text, call.request.get("schema")) else "parse_fail"
     took: dict[str, Any] = {"prompt_tokens": 0, "completion_tokens": 0, "cost": 0.0, "latency": 0.0, "attempts": 0}
     return replace(call, response=said, status=status, error="", at=0.0, **took)
 
@@ -322,7 +349,8 @@ def _scores(call: CallRecord, text: str) -> list[list[float]]:
         values = json.loads(text)
         values = values["values"] if isinstance(values, dict) else values
         rows = [[float(value) for value in row] for row in values]
-    except (ValueError, TypeError, KeyError):
+        rows = rows if finite(rows) else []
+    except (ValueError, TypeError, KeyError, RecursionError):
         rows = []
     if [len(row) for row in rows] != sizes:
         raise DebugError(
@@ -330,18 +358,6 @@ def _scores(call: CallRecord, text: str) -> list[list[float]]:
             f"  give JSON: {len(sizes)} lists of {', '.join(map(str, sizes[:8]))}{', …' * (len(sizes) > 8)} numbers"
         )
     return rows
-
-
-def _fits(schema: Any, text: str) -> bool:
-    import jsonschema
-
-    if not schema:
-        return True
-    try:
-        jsonschema.validate(json.loads(text), schema)
-    except (ValueError, jsonschema.ValidationError):
-        return False
-    return True
 
 
 def state_before(run: Run, agent: str, page: int) -> dict[str, Any]:

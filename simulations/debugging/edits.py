@@ -292,7 +292,7 @@ def _value(text: str) -> Any:
     """JSON where it is JSON, else the text as it stands."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -306,9 +306,11 @@ def _given(text: str) -> str:
         return text
     path = Path(text[1:])
     try:
-        if path.stat().st_size > LARGEST:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)  # what is no plain file has no size, and may have no end
+        if len(raw) > LARGEST:
             raise DebugError(f"{path} has more than {LARGEST:,} bytes\n  give a smaller file")
-        return path.read_text(encoding="utf-8")
+        return raw.decode("utf-8")
     except OSError as error:
         raise DebugError(f"{path} cannot be read ({(error.strerror or str(error)).lower()})\n  give a file") from None
     except UnicodeDecodeError:

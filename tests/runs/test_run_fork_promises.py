@@ -389,7 +389,7 @@ def test_what_cannot_be_forked_is_refused_in_words(parent: Path) -> None:
     fork = fork_run(parent, 2, name="once")
     with pytest.raises(NotARun, match="already"):
         fork_run(parent, 2, name="once")
-    for name in ("../out", ".hidden", "a/b", "x" * 200):
+    for name in ("../out", ".hidden", "a/b", "x" * 200, "\U00020000" * 80):
         with pytest.raises(RunError, match="name of a fork"):
             fork_run(parent, 2, name=name)
     assert forks_of(parent) == [fork]

@@ -69,12 +69,18 @@ def test_an_edit_is_listed_in_a_form_that_can_be_written_again(text: str) -> Non
     assert parse(str(WRITTEN[text])) == WRITTEN[text]
 
 
+def test_a_value_too_deep_for_json_is_the_text_that_it_is() -> None:
+    assert parse("trait tastes=" + "[" * 5000) == TraitEdit(field="tastes", value="[" * 5000)
+
+
 def test_a_file_is_read_in_place_of_a_text(tmp_path: Path) -> None:
     (tmp_path / "p.md").write_text("Hello {{traits}} @ =\n", encoding="utf-8")
     assert parse(f"prompt page=@{tmp_path / 'p.md'}") == PromptEdit(name="page", text="Hello {{traits}} @ =\n")
     (tmp_path / "large").write_bytes(b"x" * ((1 << 20) + 1))
     with pytest.raises(DebugError, match="more than 1,048,576 bytes"):
         parse(f"prompt page=@{tmp_path / 'large'}")
+    with pytest.raises(DebugError, match="more than 1,048,576 bytes"):
+        parse("prompt page=@/dev/zero")  # it has no end
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(DebugError, match="no UTF-8 text"):
         parse(f"prompt page=@{tmp_path / 'binary'}")

@@ -486,7 +486,6 @@ WRONG = {
     "{agent}: trait mean_rating=NaN": "beyond all numbers",
     "{agent}: trait rating_histogram=[[1e999,1]]": "beyond all numbers",
     '{agent}: memory add " "': "without words",
-    "{agent}: trait tastes=" + "[" * 5000: "beyond all numbers",
     "config timeout=Infinity": "beyond all numbers",
     "config recommender=pob": "did you mean pop",
     'config recommender_config={"l2": -1}': "greater than 0",
