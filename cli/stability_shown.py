@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from ..data import Phrasings, SearchSet
 from ..evaluators import Estimate
 from ..evaluators.stability import FIGURES, RAW, Figure, top_overlap
 from ..methods.search.phrasing import Measured
-from .output import bar, number, print_table, say, short
+from .output import bar, number, print_table, say, short, visible
 
 CONTROLS = ("random", "constant")
 _LABELS: dict[Figure, str] = {
@@ -247,7 +247,6 @@ def _one(shown: Shown, name: str, measured: Measured, fragile: int) -> dict[str,
 def draw(shown: Shown) -> str:
     """A standalone SVG: NDCG of each form, and the figures of steadiness, of every retriever with its interval."""
     from ..evaluators import bootstrap_mean
-    from ..simulations.outcome.canvas import picture
     from ..simulations.studies.plots import draw as draw_plot
     from ..simulations.studies.study import Plot, Series
 
@@ -296,7 +295,40 @@ def draw(shown: Shown) -> str:
     )
     subtitle = f"{len(shown.queries):,} queries, {shown.wordings.count:,} other wordings; 95 % intervals over queries"
     charts = [draw_plot(plot, number) for number, plot in enumerate(plots)]
-    return str(picture(f"Stability on {shown.data.name}", subtitle, "", charts))
+    return _stacked(f"Stability on {shown.data.name}", subtitle, charts)
+
+
+def _stacked(heading: str, subtitle: str, charts: Sequence[Any]) -> str:
+    """One standalone SVG: a heading, and the charts one below the other."""
+    from markupsafe import Markup
+
+    from ..simulations.outcome.canvas import CHART_CSS, Canvas
+    from ..simulations.studies.plots import PLOT_CSS, WIDTH
+
+    gap, top = 16, 60
+    width, height = WIDTH + 2 * gap, top + sum(chart.height + gap for chart in charts)
+    canvas = Canvas()
+    canvas.marks.append(Markup('<rect width="{}" height="{}" fill="var(--paper)"/>').format(width, height))
+    canvas.text(gap + 14, 26, heading, "title")
+    canvas.text(gap + 14, 44, subtitle, "soft")
+    y = float(top)
+    for chart in charts:
+        canvas.marks.append(chart.at(gap, y))
+        y += chart.height + gap
+    return str(
+        Markup(
+            '<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img">'
+            "<title>{heading}</title><desc>{desc}</desc><style>{css}.chart .title{{font-size:17px;font-weight:650}}</style>"
+            "{body}</svg>\n"
+        ).format(
+            w=width,
+            h=height,
+            heading=visible(heading),
+            desc=visible(" ".join(f"{chart.title}: {chart.description}" for chart in charts)),
+            css=CHART_CSS + PLOT_CSS,
+            body=canvas.body(),
+        )
+    )
 
 
 def _series(kind: Any, name: str, found: list[Estimate | None]) -> Any:

@@ -39,3 +39,8 @@ def test_any_text_gives_words_without_spaces_and_in_one_case(text: str) -> None:
         assert word
         assert not any(character.isspace() for character in word)
         assert word == word.casefold() or word.casefold() != word.casefold().casefold()
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_texts_have_the_same_words_as_in_other_company(text: str) -> None:
+    assert [*tokens(text), "é"] == tokens(f"{text} é")
