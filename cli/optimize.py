@@ -46,7 +46,7 @@ def command(
         _flag(
             metavar="NAME",
             panel=WHAT,
-            text="session, news, rerank, simulator, or dspy:module:program (default: session).",
+            text="session, news, rerank, simulator, rewrite, or dspy:module:program (default: session).",
         ),
     ] = None,
     data: Annotated[
@@ -79,7 +79,9 @@ def command(
     ] = None,
     optimizer: Annotated[
         str | None,
-        _flag(metavar="NAME", panel=HOW, text="racing, recprompt, po4isr, mipro, gepa, copro, simba (default: racing)."),
+        _flag(
+            metavar="NAME", panel=HOW, text="racing, recprompt, po4isr, mipro, gepa, copro, simba (default: racing)."
+        ),
     ] = None,
     optimizer_options: Annotated[
         list[str] | None,

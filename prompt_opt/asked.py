@@ -31,7 +31,7 @@ class OptimizeConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     task: str = "session"
-    """`session`, `news`, `rerank`, `simulator`, or `dspy:module:program`."""
+    """`session`, `news`, `rerank`, `simulator`, `rewrite`, or `dspy:module:program`."""
     data: str | None = None
     """A known data set's name or a path (None: the task's own default, the embedded MovieTweetings)."""
     task_options: dict[str, Any] = Field(default_factory=dict)

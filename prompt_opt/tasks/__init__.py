@@ -5,6 +5,7 @@
     session.py                    PO4ISR: what is taken up next? (session_dataset.py, session_files.py: where cases come from)
     news.py                       RecPrompt: what is clicked? (news_files.py; topics.py: TopicScore of its answers)
     rerank.py                     a recommender's best, put into a better order
+    rewrite.py                    the rewriting agent's prompt, by what its rewrites do to a search
     asking.py                     a model writes the list, or its likelihoods of the titles are read
     permutation.py                the policy that makes a ranking of every answer
     metrics.py, position.py       what a ranking is worth; whether the place shown decides

@@ -17,21 +17,25 @@ from .metrics import checked_metric
 
 if TYPE_CHECKING:
     from ...data import Dataset
+    from ...data.search import SearchSet
 
 TASKS: dict[str, tuple[str, str, str]] = {
     "session": (".session", "open_session", "SessionOptions"),
     "news": (".news", "open_news", "NewsOptions"),
     "rerank": (".rerank", "open_rerank", "RerankOptions"),
     "simulator": (".simulator", "open_simulator", "SimulatorOptions"),
+    "rewrite": (".rewrite", "open_rewrite", "RewriteOptions"),
 }
 """Name -> module, opener, options. A new task is one more line; an opener takes (data, options, metric, seed, abilities)."""
 
 METRIC = "ndcg@10"
+OWN_METRICS = ("simulator", "rewrite")
+"""Tasks that rank no candidates: their openers know their metrics."""
 
 
 def open_task(
     name: str,
-    data: str | Path | Dataset | None = None,
+    data: str | Path | Dataset | SearchSet | None = None,
     *,
     abilities: Abilities | None = None,
     seed: int = 0,
@@ -41,7 +45,7 @@ def open_task(
     """The task of that name over `data` (None: its own default, the embedded MovieTweetings where there is one).
 
     `abilities`: of the model that will be asked, which decide how (see `asking.choose`). `metric`: what is maximised, by
-    default ndcg@10 (the simulator: auc). `options`: fields of the task's options (its `…Options` class), as values or as text. Raises
+    default ndcg@10 (the simulator: auc; rewrites: union_ndcg@10). `options`: fields of the task's options (its `…Options` class), as values or as text. Raises
     `OptimizeError` for unknown names, options and metrics, `DataError` for data that cannot be used.
     """
     kind = name.strip().lower()
@@ -52,7 +56,7 @@ def open_task(
     where = import_module(TASKS[kind][0], __package__)
     _, opener, known = TASKS[kind]
     asked = _checked(kind, getattr(where, known), options or {})
-    if kind != "simulator":  # which ranks nothing: its opener knows its metrics
+    if kind not in OWN_METRICS:
         metric = checked_metric(metric or METRIC)
     return getattr(where, opener)(data, asked, metric, seed, abilities)
 
