@@ -17,6 +17,8 @@ _READ_OR_CALLED = ("base_url", "data", "prompts")
 """Settings that name files or addresses."""
 _IMPORTED = ("actions", "recommender", "recommender_config")
 """Settings that name something of ours by a plain word, or somebody's code or file by anything else."""
+_SENT = frozenset({"auth_env", "headers"})
+"""Settings of a recommender at an address that say which secret it is sent."""
 _BY_COMMAND = "the command may: recloop debug RUN fork"
 
 
@@ -48,8 +50,9 @@ def _check_setting(edit: ConfigEdit, own_model: str) -> None:
     if setting == "model":
         check_model(str(value), own_model)
         return
-    if setting in _READ_OR_CALLED or (setting in _IMPORTED and not _plain(value)):
-        raise Refused(422, f"the page names no file, address or code: {_short(str(edit))}", _BY_COMMAND)
+    sent = isinstance(value, dict) and value.keys() & _SENT
+    if setting in _READ_OR_CALLED or (setting in _IMPORTED and (sent or not _plain(value))):
+        raise Refused(422, f"the page names no file, address, code or credential: {_short(str(edit))}", _BY_COMMAND)
 
 
 def _plain(value: Any) -> bool:

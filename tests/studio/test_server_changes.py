@@ -132,6 +132,8 @@ async def test_a_run_goes_on_to_its_breakpoint(own: Path, serve: Serve) -> None:
         "config actions=evil:ACTIONS",
         "config data=/etc/passwd",
         'config recommender_config={"path": "/etc/passwd"}',
+        'config recommender_config={"auth_env": "OPENAI_API_KEY"}',
+        'config recommender_config={"headers": {"Authorization": "x"}}',
         'config prompts={"page": "/etc/passwd"}',
         "config prompts.page=/etc/passwd",
     ],
@@ -140,7 +142,7 @@ async def test_the_page_names_no_file_no_address_and_no_code(own: Path, serve: S
     served = await serve(own)
     answer = await served.post("/api/fork", {"page": 1, "edits": [edit]})
     assert answer.status == 422
-    assert "page" in answer.said["error"] or "no file" in answer.said["error"]
+    assert "the page" in answer.said["error"] or "no file" in answer.said["error"]
     assert (await served.get("/api/tree")).said["forks"] == []
 
 
