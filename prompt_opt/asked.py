@@ -342,7 +342,8 @@ def optimizer_of(config: OptimizeConfig) -> Optimizer:
 
 
 class Forecast(NamedTuple):
-    """What a search would take at most, before it takes it: one call a case, proposals, the sealed test.
+    """What a search would take at most, before it takes it: one call a case (or the task's `calls_per_case`), proposals, the
+    sealed test.
 
     `likely`: all calls that are to be expected, None where the optimizer cannot tell. `usd`: of the cases at most, None where
     the price is unknown.
@@ -378,15 +379,16 @@ async def forecast(config: OptimizeConfig) -> Forecast:
         Account(
             Budget.parse(config.budget) if config.budget else None, test
         )  # whether that leaves anything to search with
-        likely = None if "likely" not in said else int(said["likely"]) + test
+        each = getattr(task, "calls_per_case", 1)
+        likely = None if "likely" not in said else (int(said["likely"]) + test) * each
         return Forecast(
             len(task.cases),
-            cases,
+            cases * each,
             int(said.get("proposals", 0)),
-            test,
+            test * each,
             likely,
             size,
-            _usd(opened.model, cases + test, size),
+            _usd(opened.model, (cases + test) * each, size),
         )
 
 

@@ -1,6 +1,7 @@
 """The debugger's web page: one small server on loopback over one run and its forks, and a page without outside requests.
 
 api.py        what the page may ask: every route, its parameters, its JSON              start reading here
+search_api.py the same of a prompt search, where it differs; its page is search.html and js/search/
 serve.py      `serve`: bind, tell the address, open the browser, stay until Ctrl-C
 door.py       who may come in: token, cookie, Host, Origin; the headers of every answer
 careful.py    what the page may not ask for, though the command may: files, code, addresses

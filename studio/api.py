@@ -137,6 +137,9 @@ BEHIND = 1_000
 class API:
     """The routes over one run and its forks."""
 
+    page = "index.html"
+    """The file that is shown first."""
+
     def __init__(self, root: Path, *, api_key: str | None = None) -> None:
         self.shelf = Shelf(root, api_key)
         self.view = view_of(root)
@@ -147,7 +150,15 @@ class API:
 
     def routes(self) -> list[web.RouteDef]:
         """All of the above."""
-        reads = {
+        reads, changes = self.reads(), self.changes()
+        return [
+            *(web.get(f"/api/{name}", handler, allow_head=False) for name, handler in reads.items()),
+            *(web.post(f"/api/{name}", handler) for name, handler in changes.items()),
+        ]
+
+    def reads(self) -> dict[str, Handler]:
+        """GETs by name."""
+        return {
             "about": self.about,
             "overview": self.overview,
             "agents": self.agents,
@@ -161,7 +172,10 @@ class API:
             "tree": self.tree,
             "live": self.live,
         }
-        changes = {
+
+    def changes(self) -> dict[str, Handler]:
+        """POSTs by name."""
+        return {
             "breakpoints": self.break_at,
             "breakpoints/switch": self.switch,
             "breakpoints/clear": self.clear,
@@ -174,10 +188,6 @@ class API:
             "ask-again": self.ask_again,
             "replay": self.replay,
         }
-        return [
-            *(web.get(f"/api/{name}", handler, allow_head=False) for name, handler in reads.items()),
-            *(web.post(f"/api/{name}", handler) for name, handler in changes.items()),
-        ]
 
     # Reading
 
@@ -185,6 +195,10 @@ class API:
         asked(request, a.Nothing)
         from .words import EDITS, FIELDS
 
+        return self.told_about(request, FIELDS, EDITS)
+
+    def told_about(self, request: web.Request, fields: Any, edits: Any) -> web.Response:
+        """What the page is told first: the run that was opened, and what conditions and edits may say."""
         manifest = Manifest.read(self.shelf.path(""))
         said = {
             "version": __version__,
@@ -193,8 +207,8 @@ class API:
             "path": str(self.shelf.root),
             "view": self.view,
             "writable": self.shelf.writable(),
-            "fields": FIELDS,
-            "edits": EDITS,
+            "fields": fields,
+            "edits": edits,
         }
         return response(request, as_json(said))
 
@@ -342,9 +356,6 @@ class API:
 
     async def go_on(self, request: web.Request) -> web.Response:
         given = await sent(request, a.GoOn)
-        path = self.shelf.path(given.run)
-        if (pid := holder(path)) is not None and self.crew.of(given.run) is None:
-            raise Refused(409, f"the run is being written by process {pid or '?'}", "wait for it, or end it there")
 
         async def live_on(work: Work) -> Mapping[str, Any]:
             with self.shelf.debugger(given.run) as debugger:
@@ -353,9 +364,17 @@ class API:
                 )
             return shown.stop(self.shelf, found)
 
-        self.crew.last.pop(given.run, None)
-        work, end = self.crew.start(given.run, "go-on", live_on)
-        end.add_done_callback(lambda end: self._stopped(given.run, end))
+        return self.begun(request, given.run, live_on)
+
+    def begun(
+        self, request: web.Request, run: str, live_on: Callable[[Work], Awaitable[Mapping[str, Any]]]
+    ) -> web.Response:
+        """Let a run go on in a thread of its own; the page is told how it ends. Raises `Refused` (409)."""
+        if (pid := holder(self.shelf.path(run))) is not None and self.crew.of(run) is None:
+            raise Refused(409, f"the run is being written by process {pid or '?'}", "wait for it, or end it there")
+        self.crew.last.pop(run, None)
+        work, end = self.crew.start(run, "go-on", live_on)
+        end.add_done_callback(lambda end: self._stopped(run, end))
         return response(request, as_json(work.shown()), status=202)
 
     async def stop(self, request: web.Request) -> web.Response:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ..prompt_opt.debugging.edits import CandidateEdit
+from ..prompt_opt.debugging.edits import Edit as SearchEdit
 from ..simulations.debugging.edits import ConfigEdit, Edit, ModelEdit, parse
 from .errors import Refused
 
@@ -43,6 +45,16 @@ def check_model(name: str, own_model: str) -> None:
             f"the page asks no model at another address or in another file than the run's own: {_short(name)}",
             f"name a provider's model (openai/NAME); {_BY_COMMAND}",
         )
+
+
+def check_search_edit(edit: SearchEdit, own_model: str) -> None:
+    """An edit of a prompt search, likewise. Raises `Refused` (422)."""
+    if isinstance(edit, CandidateEdit):
+        return
+    if edit.name in ("model", "proposer_model"):
+        check_model(str(edit.value), own_model)
+    elif edit.name.endswith("base_url") or not _plain(edit.value):
+        raise Refused(422, f"the page names no file, address, code or credential: {_short(str(edit))}", _BY_COMMAND)
 
 
 def _check_setting(edit: ConfigEdit, own_model: str) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from ..prompt_opt.debugging import SearchDebugger
 from ..runs import Run
 from ..simulations.debugging import Debugger
 from .errors import Refused
 
-VIEWS: dict[str, Callable[[Path, str | None], Debugger]] = {
+VIEWS: dict[str, Callable[[Path, str | None], Any]] = {
     "simulate": lambda path, api_key: Debugger(path, api_key=api_key),
+    "optimize": lambda path, api_key: SearchDebugger(path, api_key=api_key),
 }
 """A run's kind -> what opens a run of it. The page is told the kind, and shows the view of that name."""
 
 _INSTEAD = {
-    "optimize": "its prompts and their fates: recloop report {run} --open, recloop prompts list {run}",
     "study": "its page: recloop report {run} --open; a rehearsal that it holds can be opened: {below}",
     "sweep": "its page: recloop report {run} --open; a rehearsal that it holds can be opened: {below}",
 }
@@ -37,6 +39,6 @@ def view_of(path: Path) -> str:
     )
 
 
-def open_run(path: Path, api_key: str | None) -> Debugger:
+def open_run(path: Path, api_key: str | None) -> Any:
     """The debugger of a run. Raises as `view_of` does."""
     return VIEWS[view_of(path)](path, api_key)

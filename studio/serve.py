@@ -21,6 +21,7 @@ from .api import API
 from .asked import LARGEST_BODY
 from .door import HEADERS, Door, is_loopback
 from .errors import Refused
+from .search_api import open_api
 
 PORT = 8642
 PORTS_TRIED = 20
@@ -83,7 +84,7 @@ async def _serve(
             "THIS-MACHINE;  to listen there all the same, say so explicitly (--anywhere)"
         )
     try:
-        api = API(run, api_key=api_key)
+        api = open_api(run, api_key=api_key)
     except Refused as error:
         raise StudioError(f"{error.what}\n  {error.hint}") from None
     # A call that is asked again may wait for its model for a minute: that keeps nobody from reading.
@@ -128,7 +129,7 @@ def application(api: API, door: Door) -> web.Application:
 
     async def first(request: web.Request) -> web.StreamResponse:
         if "token" not in request.query:
-            return page_file(request, "index.html")
+            return page_file(request, api.page)
         return door.welcome(request)
 
     async def file(request: web.Request) -> web.StreamResponse:

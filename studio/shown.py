@@ -13,14 +13,14 @@ from .shelf import Shelf
 
 def overview(shelf: Shelf, found: Overview) -> dict[str, Any]:
     """A run at a glance."""
-    said = _fields(found, "path", "parent")
+    said = fields_of(found, "path", "parent")
     return {"run": shelf.address(found.path), **said, "parent": found.parent and found.parent.name}
 
 
 def breakpoint_(shelf: Shelf, found: Breakpoint) -> dict[str, Any]:
     """A breakpoint; a run that it is held against and that is not among these is named by its path."""
     against = _address(shelf, Path(found.against)) if found.against else None
-    return {**_fields(found), "against": against}
+    return {**fields_of(found), "against": against}
 
 
 def hit(shelf: Shelf, found: Hit | None) -> dict[str, Any] | None:
@@ -32,24 +32,24 @@ def hit(shelf: Shelf, found: Hit | None) -> dict[str, Any] | None:
 
 def stop(shelf: Shelf, found: Stop) -> dict[str, Any]:
     """Why a run stands again."""
-    return {"run": shelf.address(found.path), **_fields(found, "path"), "hit": hit(shelf, found.hit)}
+    return {"run": shelf.address(found.path), **fields_of(found, "path"), "hit": hit(shelf, found.hit)}
 
 
 def fork(shelf: Shelf, found: Fork) -> dict[str, Any]:
     """A run with the forks below it."""
-    said = _fields(found, "path")
+    said = fields_of(found, "path")
     return {"run": shelf.address(found.path), **said, "forks": [fork(shelf, each) for each in found.forks]}
 
 
 def difference(shelf: Shelf, found: Difference) -> dict[str, Any]:
     """What one run did otherwise than another."""
     ends = {end: {"run": shelf.address(path), "name": path.name} for end, path in (("a", found.a), ("b", found.b))}
-    return {**_fields(found), **ends}
+    return {**fields_of(found), **ends}
 
 
 def reasked(found: Reasked) -> Mapping[str, Any]:
     """A call put again."""
-    return _fields(found)
+    return fields_of(found)
 
 
 def _address(shelf: Shelf, path: Path) -> str:
@@ -57,5 +57,6 @@ def _address(shelf: Shelf, path: Path) -> str:
     return str(path) if address is None else address
 
 
-def _fields(value: Any, *without: str) -> dict[str, Any]:
+def fields_of(value: Any, *without: str) -> dict[str, Any]:
+    """A view's values by name."""
     return {each.name: getattr(value, each.name) for each in fields(value) if each.name not in without}

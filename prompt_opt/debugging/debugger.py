@@ -7,8 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ...runs import Run
+from ...runs import Manifest, Run
 from ...runs.progress import Progress
+from ..worddiff import Piece, texts_diff
 from . import showing
 from .edits import Edit
 from .errors import DebugError
@@ -115,6 +116,10 @@ class SearchDebugger:
         wanted = 0 if here is None else here + 1
         return self.go_to(wanted) if wanted < len(self.steps()) else None
 
+    def texts(self, a: str, b: str) -> dict[str, list[Piece]]:
+        """What changed from one candidate's texts to another's, word by word, by part."""
+        return texts_diff(self.candidate(a).texts, self.candidate(b).texts)
+
     def find(self, when: str | None = None, *, after: int | None = None) -> Hit | None:
         """The first moment of the recording, after step `after`, at which `when` (None: any breakpoint that is on) holds."""
         from .watching import find
@@ -163,8 +168,7 @@ class SearchDebugger:
                 api_key=self._api_key,
             )
         finally:
-            self.run.close()
-            self.run = Run.open(self.path)
+            self.run.manifest = Manifest.read(self.path)
 
     # Comparing
 

@@ -49,10 +49,10 @@ class SettingEdit:
 Edit = CandidateEdit | SettingEdit
 
 
-def parse(text: str) -> Edit:
-    """An edit as it is written. Raises `DebugError`, listing the forms."""
+def parse(text: str, *, files: bool = True) -> Edit:
+    """An edit as it is written; `files`: whether `@FILE` reads one, or stands as it is. Raises `DebugError`, listing the forms."""
     if found := _CANDIDATE.fullmatch(text.strip()):
-        return CandidateEdit(found[1], found[2] or "", _text(found[3].strip()))
+        return CandidateEdit(found[1], found[2] or "", _text(found[3].strip(), files))
     found = _SETTING.fullmatch(text.strip())
     if found and (found[1] or found[2] == "metric"):
         return SettingEdit(found[2], _value(found[3].strip()), option=found[1] == "option")
@@ -60,9 +60,9 @@ def parse(text: str) -> Edit:
     raise DebugError(f"{text[:60]!r} is no edit of a search; they are written\n  {forms}")
 
 
-def _text(said: str) -> str:
+def _text(said: str, files: bool) -> str:
     """A text as it stands, in quotes, or (`@FILE`) of a prompt's file, whose header is left out."""
-    if said.startswith("@"):
+    if files and said.startswith("@"):
         try:
             return body(Path(said[1:]).expanduser().read_text(encoding="utf-8"))
         except OSError as error:

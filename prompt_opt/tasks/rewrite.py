@@ -99,6 +99,11 @@ class RewriteTask:
         """The agent's prompt under search."""
         return CHOOSE if self.choose else REWRITE
 
+    @property
+    def calls_per_case(self) -> int:
+        """What a forecast counts with: the need, and each persona's words."""
+        return len(self.people) + (self.options.intent and not self.choose)
+
     @cached_property
     def components(self) -> Mapping[str, Component]:
         """The node's own prompt; need (or query) and persona must stay in it."""

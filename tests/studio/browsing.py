@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 from recloop.studio.api import API
 from recloop.studio.door import Door
+from recloop.studio.search_api import open_api
 from recloop.studio.serve import application, bound
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def studio(run: Path, **options: Any) -> Iterator[str]:
     thread.start()
 
     async def start() -> tuple[API, web.AppRunner, str]:
-        api, listening = API(run, **options), bound("127.0.0.1", 0)
+        api, listening = open_api(run, **options), bound("127.0.0.1", 0)
         port = listening.getsockname()[1]
         door = Door("127.0.0.1", port)
         runner = web.AppRunner(application(api, door), access_log=None, shutdown_timeout=0.5)

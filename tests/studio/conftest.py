@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 from recloop.simulations import simulate
-from recloop.studio.api import API
 from recloop.studio.door import Door
+from recloop.studio.search_api import open_api
 from recloop.studio.serve import application, bound
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "simulations")]
@@ -28,7 +28,7 @@ async def serve() -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
         async def served(run: Path, *, let_in: bool = True, host: str = "127.0.0.1", **options: Any) -> Served:
-            api, listening = API(run, **options), bound(host, 0)
+            api, listening = open_api(run, **options), bound(host, 0)
             port = listening.getsockname()[1]
             door = Door(host, port)
             api.secrets |= door.secrets()

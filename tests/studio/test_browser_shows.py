@@ -168,7 +168,9 @@ def test_a_table_of_any_length_keeps_few_rows_in_the_document(context: BrowserCo
         page.fill('#population input[type="search"]', "u7")
         page.wait_for_function("() => document.querySelector('.grid').ariaRowCount === '2'")
         left = page.locator(".grid-row").filter(visible=True)
-        assert [left.nth(i).locator(".cell").first.inner_text() for i in range(left.count())] == ["u7"], "nobody else in sight"
+        assert [left.nth(i).locator(".cell").first.inner_text() for i in range(left.count())] == ["u7"], (
+            "nobody else in sight"
+        )
         page.fill('#population input[type="search"]', "nosuchagent")
         assert "No agent matches" in page.inner_text("#population .grid")
         page.fill('#population input[type="search"]', "satisfacton<3")
