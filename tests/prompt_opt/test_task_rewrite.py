@@ -19,7 +19,7 @@ from recloop.llm import Prompt, open_model
 from recloop.llm.types import Abilities, Outcome, Place, Usage
 from recloop.methods.beque import query_key
 from recloop.methods.search import open_retriever
-from recloop.prompt_opt.asked import checked, optimize_as
+from recloop.prompt_opt.asked import checked, forecast, optimize_as
 from recloop.prompt_opt.candidate import Candidate
 from recloop.prompt_opt.errors import OptimizeError
 from recloop.prompt_opt.guards import problems
@@ -251,6 +251,16 @@ def test_what_is_not_there_is_named() -> None:
         task(personas="pirate")
     with pytest.raises(OptimizeError, match="no retriever 'bm52'"):
         task(retriever="bm52")
+
+
+async def test_a_forecast_counts_every_persona_and_the_need() -> None:
+    base = {"task": "rewrite", "model": "openai/gpt-4o-mini", "search": 12, "selection": 12, "test": 12}
+    one, three = [
+        await forecast(checked(base | {"task_options": options}))
+        for options in ({"personas": "expert", "intent": False}, {"personas": "expert,newcomer"})
+    ]
+    assert (three.task_calls, three.test_calls) == (3 * one.task_calls, 3 * one.test_calls)
+    assert three.proposals == one.proposals
 
 
 def test_the_hash_follows_everything_that_changes_a_score() -> None:
