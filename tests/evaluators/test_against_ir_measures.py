@@ -49,4 +49,6 @@ def test_a_metric_gives_what_trec_eval_gives(ours: NDCG, theirs: str) -> None:
     assert len(expected) == len(truth)
     found = {q: ours.per_case(rankings[q], truth[q]) for q in truth}
     assert found == pytest.approx(expected, abs=1e-4 if theirs.startswith("RR@") else 1e-6)
-    assert len({round(value, 6) for value in found.values()}) > 3, "a metric that says the same of everything tests nothing"
+    assert len({round(value, 6) for value in found.values()}) > 3, (
+        "a metric that says the same of everything tests nothing"
+    )

@@ -79,19 +79,31 @@ def test_one_score_for_everything_is_steady_and_is_told_to_be_worthless() -> Non
 
 
 def test_equal_values_have_a_variance_of_exactly_nought() -> None:
-    of_query = {form: shown("b", "c", "a") for form in (RAW, "typo", "order", "terse", "question", "verbose", "synonym")}
+    of_query = {
+        form: shown("b", "c", "a") for form in (RAW, "typo", "order", "terse", "question", "verbose", "synonym")
+    }
     found = stability({"q": of_query}, TRUTH)
     assert (found.values("variance")[0], found.values("vnap")[0], found.v_ndcg) == (0, 0, 0)
 
 
 def test_without_judgements_there_are_order_and_overlap_only() -> None:
-    found = stability({"q": {RAW: shown("a", "b"), "typo": shown("b", "a")}, "r": {RAW: shown("a"), "typo": shown("a")}})
-    assert [figure for figure in FIGURES if found.estimate(figure) is None] == ["ndcg", "raw", "worst", "variance", "vnap"]
+    found = stability(
+        {"q": {RAW: shown("a", "b"), "typo": shown("b", "a")}, "r": {RAW: shown("a"), "typo": shown("a")}}
+    )
+    assert [figure for figure in FIGURES if found.estimate(figure) is None] == [
+        "ndcg",
+        "raw",
+        "worst",
+        "variance",
+        "vnap",
+    ]
     assert found.fragile(1) == ["q"]
 
 
 def test_a_query_without_anything_relevant_or_a_second_form_is_no_case() -> None:
-    found = stability({"q": {RAW: shown("a")}, "s": {RAW: shown("a"), "typo": shown("b")}}, {"q": ["a"], "s": {"a": 0.0}})
+    found = stability(
+        {"q": {RAW: shown("a")}, "s": {RAW: shown("a"), "typo": shown("b")}}, {"q": ["a"], "s": {"a": 0.0}}
+    )
     assert np.isnan(found.values("variance")).all()
     assert np.isnan(found.values("tau_min")).tolist() == [True, False]
 
