@@ -25,6 +25,8 @@ class Account:
     def __init__(self, budget: Budget | None, test_cases: int, seed: str = "") -> None:
         self.budget, self.test_cases, self.seed = budget, test_cases, seed
         self.calls = self.tokens = self.cases = self.task_calls = self.task_tokens = 0
+        self.shared = 0
+        """Of the cases, those that a fork shares with its parent, which has paid for them."""
         self.seed_cases = self.seed_calls = self.seed_tokens = 0
         self.total_calls = None if budget is None else budget.calls
         self.total_tokens = None if budget is None else budget.tokens
@@ -127,7 +129,7 @@ class Account:
         shares: list[float] = []
         for limit, spent in ((budget.usd, budget.spent.usd), (budget.seconds, budget.elapsed)):
             if limit is not None:
-                per_case = spent / max(1, self.cases)
+                per_case = spent / max(1, self.cases - self.shared)
                 kept = min(limit, TRIES * self.test_cases * per_case)
                 shares.append((limit - kept - spent) / max(limit - kept, 1e-12))
         return round(max(0.0, min(shares)), 3)

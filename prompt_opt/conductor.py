@@ -349,6 +349,8 @@ class Conductor:
         match step:
             case Evaluate():
                 self._learn(self.journal.results(self.n))
+                if self._shared():
+                    self.account.shared = self.account.cases
                 answer = self.context.scores
             case Think():
                 answer = self.journal.thoughts(self.n)
@@ -362,6 +364,10 @@ class Conductor:
                 self.account.outside(answer)
         self.n += 1
         return answer, ""
+
+    def _shared(self) -> bool:
+        """Whether the step is one of the run that this fork leaves."""
+        return self.run.fork is not None and self.journal.steps[self.n][0].barrier <= self.run.fork.barrier
 
     def _learn(self, found: Mapping[str, Sequence[Result]]) -> None:
         for candidate, results in found.items():

@@ -233,7 +233,7 @@ async def _go(run: Run, this: _Setting) -> Finished:
         raise
     finally:
         if budget is not None:
-            budget.let_go(run.calls.totals().attempts)
+            budget.let_go(run.calls.spent().attempts)
     return finished(run)
 
 

@@ -147,11 +147,10 @@ async def fork(run: Run, step: int | None, edits: Sequence[Edit | str], name: st
     hashes: dict[str, str] = {}
     async with reenacted(run, config, step, [event for event, _ in mine]) as again:
         for _, candidate in mine:
-            if candidate.id in again.candidates:
-                continue
             if wrong := again.problems_of(candidate.id):
                 raise _refused(candidate.parents[0], wrong)
-            raise DebugError(f"candidate {candidate.parents[0]} does not enter before step {step} any more")
+            if candidate.id not in again.candidates:
+                raise DebugError(f"candidate {candidate.parents[0]} does not enter before step {step} any more")
         if config.metric != before.metric:
             hashes["task"] = again.task.hash
             data = {**next(reversed(list(run.events(kind=log.TASK)))).data, "metric": again.task.metric}

@@ -70,6 +70,10 @@ def second(debugger: SearchDebugger) -> str:
     return debugger.candidates()[-1].id
 
 
+def text_of(debugger: SearchDebugger, candidate: str) -> str:
+    return json.dumps(debugger.candidate(candidate).texts["rank"])
+
+
 # -- looking
 
 
@@ -211,6 +215,7 @@ async def test_what_the_guards_refuse_is_refused_before_there_is_a_fork(search: 
             ([f"candidate {last} other = x"], "has no text 'other'"),
             ([f"candidate seed = {MINE}"], "--seed-prompt"),
             (["candidate nosuch = x"], "no candidate"),
+            ([f"candidate {last} = {text_of(d, 'seed')}"], "there is such a prompt already"),
             (["rewrite it"], "candidate ID"),
             (["option colour=blue"], "colour"),
             (["config model=openai/other"], "before step 0 only"),
@@ -255,6 +260,23 @@ async def test_another_metric_is_searched_for_without_asking_again_what_was_aske
         assert fork.run.calls.spent().calls < old / 2
     recorded, replayed = await replay(path, out=tmp_path / "again")
     assert recorded == replayed
+
+
+async def test_a_forks_budget_is_for_what_it_pays_itself(search: Path, server: FakeLLM) -> None:
+    """The parent made over a hundred calls; a limit below that lets a fork through that pays for little."""
+    with opened(search) as d:
+        made = d.overview().calls
+        path = await d.fork(edits=[f"candidate {second(d)} = {MINE}"])
+    with Run.open(path, write=True) as run:
+        run.revise({"price": "in=1000,out=1000"}, "a price for the test")
+    with opened(path) as fork:
+        stop = await fork.go_on(budget="usd=100")
+        assert (stop.status, stop.reason) == ("finished", "")
+        own = fork.run.calls.spent()
+        assert 0 < own.attempts < made / 2
+        left = [e.data["left"] for e in fork.run.events(kind="step") if "left" in e.data]
+        assert left, "its share is reckoned"
+        assert left[0] > 0
 
 
 # -- before a candidate is accepted
