@@ -163,7 +163,7 @@ def command(
     from ..agents.rewriter.config import RewriteConfig, checked
     from ..agents.rewriter.summary import check_format
 
-    given = {k: v for k, v in context.params.items() if k in RewriteConfig.model_fields and v is not None and v != []}
+    given = {k: v for k, v in context.params.items() if k in RewriteConfig.model_fields and v not in (None, [], ())}
     parsers = {"columns": _columns, "prompts": _prompts}
     settings = checked({key: parsers.get(key, _as_given)(value) for key, value in given.items()})
     if save is not None:

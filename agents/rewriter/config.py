@@ -36,7 +36,7 @@ class RewriteConfig(BaseModel):
     """Which column is what: `query`, `query_id`."""
     limit: PositiveInt | None = None
     """Take the first so many queries."""
-    persona: tuple[str, ...] = ("paper",)
+    persona: tuple[str, ...] = Field(default=("paper",), min_length=1)
     """Sets (`paper`, `shop`) and personas."""
     personas: str | None = None
     """A TOML or JSON file of your own; alone, all of its personas are taken."""
@@ -50,7 +50,7 @@ class RewriteConfig(BaseModel):
     """Most rewrites per query and persona, the first one included; then the raw query stands."""
     check: Check = "vectors"
     """The similarity beside the judge: `vectors` (static word vectors, fetched once), `words` (no file needed), `none`."""
-    least: float = Field(default=0.0, ge=-1, le=1, allow_inf_nan=False)
+    least: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
     """A similarity below which a rewrite counts as asking for something else; 0 leaves it to the judge."""
     temperature: float = Field(default=0.7, ge=0, le=2, allow_inf_nan=False)
     """Of rewrites and repairs."""

@@ -1,7 +1,8 @@
 """One flat LangGraph graph per (query, persona): intent, rewrite, judge, a targeted repair, judged again, settled.
 
-Flat on purpose (time travel inside subgraphs restarts them). The graph has no state between queries: what must outlive it
-is in the run's events.
+`fine=True` has a node per step, for stepping and breakpoints; the fast path runs the same steps in one node (four nodes take
+as long as everything else that a rewrite does). A test holds the two equal. Flat on purpose (time travel inside subgraphs
+restarts them). The graph has no state between queries: what must outlive it is in the run's events.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
 from .records import Rewrite
-from .steps import INTENT, JUDGE, SETTLE, STEPS, WRITES, RewriteContext, RewriteState, after, new_state, result
+from .steps import INTENT, JUDGE, SETTLE, STEPS, WRITES, RewriteContext, RewriteState, after, lived, new_state, result
 from .writers import ModelWriter
 
 
@@ -34,9 +35,21 @@ def _way(name: str) -> Any:
     return way
 
 
-def rewrite_graph(checkpointer: Any = None) -> Any:
+FAST_NODE = "rewriting"
+
+
+async def _whole(state: RewriteState, runtime: Runtime[RewriteContext]) -> dict[str, Any]:
+    return dict(await lived(state, runtime.context))
+
+
+def rewrite_graph(checkpointer: Any = None, *, fine: bool = False) -> Any:
     """The compiled graph. Invoke it with `new_state(...)` and `context=RewriteContext(...)`; see `live`."""
     builder = StateGraph(RewriteState, context_schema=RewriteContext)
+    if not fine:
+        builder.add_node(FAST_NODE, _whole)
+        builder.add_edge(START, FAST_NODE)
+        builder.add_edge(FAST_NODE, END)
+        return builder.compile(checkpointer=checkpointer)
     for name in STEPS:
         builder.add_node(name, _node(name))
     builder.add_edge(START, INTENT)
@@ -49,13 +62,13 @@ def rewrite_graph(checkpointer: Any = None) -> Any:
 
 
 @cache
-def _graph() -> Any:
-    return rewrite_graph()
+def _graph(fine: bool) -> Any:
+    return rewrite_graph(fine=fine)
 
 
-async def live(state: RewriteState, context: RewriteContext) -> RewriteState:
+async def live(state: RewriteState, context: RewriteContext, *, fine: bool = False) -> RewriteState:
     """One (query, persona) from beginning to end. Raises `BudgetReached`, and nothing for a model's failure."""
-    return await _graph().ainvoke(state, {"recursion_limit": 2 * context.cap + 6}, context=context)
+    return await _graph(fine).ainvoke(state, {"recursion_limit": 2 * context.cap + 6}, context=context)
 
 
 async def rewrite_query(

@@ -133,7 +133,7 @@ async def judge(state: Mapping[str, Any], context: RewriteContext) -> dict[str, 
         changes |= {"calls": [*state["calls"], *judged.calls], "lost": state["lost"] or judged.lost}
         if judged.error:
             changes["problem"] = f"nobody could judge it ({judged.error})"
-    far = record["similarity"] is not None and record["similarity"] < context.least
+    far = context.least > 0 and record["similarity"] is not None and record["similarity"] < context.least
     drifted, out_of_role = far or record["meaning"] == -1, record["fit"] == -1
     fault: Fault = "both" if drifted and out_of_role else "meaning" if drifted else "role" if out_of_role else ""
     if far and not record["reason"]:

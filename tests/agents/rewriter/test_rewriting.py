@@ -118,6 +118,14 @@ def test_a_low_similarity_counts_as_another_need(fake_llm: Server, tmp_path: Pat
     assert came_of(path)[0]["problem"].endswith("(the two texts have too little in common)")
 
 
+def test_without_a_least_similarity_no_text_is_too_far(fake_llm: Server, tmp_path: Path) -> None:
+    text = "find this very item"  # its hashed words have a cosine of -0.25 with the query's
+    server = fake_llm(script=[NEED, {**TEXT, "json": {"query": text}}, verdict()])
+    path = rewritten(tmp_path / "run", server, queries=("query number 0",))
+    (came,) = came_of(path)
+    assert (came["similarity"], came["rounds"], came["text"]) == (-0.25, 1, text)
+
+
 def test_a_querys_intent_is_asked_for_once_and_knows_no_persona(fake_llm: Server, tmp_path: Path) -> None:
     server = fake_llm(script=GOOD, keep=50, latency="fixed:20")
     rewritten(tmp_path / "run", server, persona=("paper",))
@@ -159,6 +167,7 @@ def test_the_graph_and_its_steps_without_it_are_the_same(fake_llm: Server, scrip
             by_graph = await live(begun, first)
             asked = server.stats()["requests"]
             assert by_graph == await lived(begun, second)
+            assert by_graph == await live(begun, second, fine=True)
             assert server.stats()["requests"] == asked  # the very same calls
         await first.writer.model.close()  # type: ignore[attr-defined]
         await second.writer.model.close()  # type: ignore[attr-defined]
