@@ -15,6 +15,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 LESSON = FOLDER / "01_rehearse_a_recommender.ipynb"
 SEARCH = FOLDER / "02_find_a_better_prompt.ipynb"
 STUDIES = FOLDER / "03_from_simulated_people_to_decisions.ipynb"
+DEBUGGER = FOLDER / "04_debug_an_agent.ipynb"
 
 
 def read(path: Path) -> Any:
@@ -81,3 +82,30 @@ def test_the_lesson_runs_without_a_model_and_says_so(tmp_path: Path, monkeypatch
     assert "recloop models get smollm2" in shown
     assert "played by scripted" in shown
     assert "no model was called" in shown
+
+
+@pytest.mark.local
+def test_the_lesson_on_the_debugger_changes_a_memory_and_proves_the_fork(model_file: str, tmp_path: Path) -> None:
+    shown = outputs(DEBUGGER, tmp_path)
+    assert_one_agent_lived_otherwise(shown)
+    assert "react: 1 calls" in shown, "the nodes of a page that a model answered"
+    assert "in the prompt: True" in shown, "the memory that was put in"
+    assert "calls of its own: 1\n" in shown, "nothing else was asked"
+
+
+def test_the_lesson_on_the_debugger_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECLOOP_CACHE", os.fspath(tmp_path / "nothing"))
+    shown = outputs(DEBUGGER, tmp_path)
+    assert_one_agent_lived_otherwise(shown)
+    assert "recloop models get smollm2" in shown
+    assert "in the prompt" not in shown
+
+
+def assert_one_agent_lived_otherwise(shown: str) -> None:
+    assert re.search(r"\d+, page \d: \{'left': True, 'page': \d, 'watched': 0\}", shown), (
+        "the moment that was looked for"
+    )
+    assert shown.count("finished; 199 agents the same to the last bit, 1 otherwise") == 3
+    assert "rated now" in shown
+    assert shown.count("<svg") == 1
+    assert shown.rstrip().endswith("True"), "the fork replays to the same digest"
