@@ -219,3 +219,15 @@ def test_known_sets_are_read_whole(
     pools = data.judgements.values()
     assert (len(data.queries), len(data.documents), sum(map(len, pools))) == (queries, documents, judged)
     assert (data.highest, min(g for pool in pools for g in pool.values()), data.whole) == (highest, 0, whole)
+
+
+def test_a_description_of_many_lines_is_one_field(tmp_path: Path) -> None:
+    long = "\n".join(f"line {i} of many" for i in range(450))
+    with (tmp_path / "pairs.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [["query", "title", "text", "grade"], ["lamp", "Red", long + ' "so"', 1], ["rug", "Blue", "x", 2]]
+        )
+    data = load_search(tmp_path / "pairs.csv")
+    assert (len(data.documents), data.documents.texts[0][-5:]) == (2, ' "so"')
+    assert data.report is not None
+    assert data.report.skipped == 0
