@@ -336,6 +336,18 @@ def go_to(run: Run, agent: str, page: int, node: str = "") -> Place:
     return place
 
 
+def place_of(run: Run) -> Place | None:
+    """The moment one looks at; None before the first, and where the one that was kept is none of this run's (any more)."""
+    check_rehearsal(run)
+    here = Session.of(run.path).place
+    try:
+        if here is not None:
+            _check_place(run, here)
+    except DebugError:
+        return None
+    return here
+
+
 def _check_place(run: Run, place: Place) -> tuple[str, ...]:
     """The nodes of the place's page. Raises `DebugError` where the recording has no such place."""
     from .moments import nodes_of
@@ -355,8 +367,7 @@ def step(run: Run, stride: Stride = "node") -> Place | None:
     `round` to the same agent where that one still browses.
     """
     check_rehearsal(run)
-    session = Session.of(run.path)
-    here = session.place
+    session, here = Session.of(run.path), place_of(run)
     to = _first(run, 0) if here is None else _next(run, here, stride)
     if to is not None:
         session.look_at(to)

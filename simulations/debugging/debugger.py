@@ -121,9 +121,9 @@ class Debugger:
     @property
     def place(self) -> Place | None:
         """The moment one looks at; None before the first."""
-        from .session import Session
+        from .breakpoints import place_of
 
-        return Session.of(self.path).place
+        return place_of(self.run)
 
     def go_to(self, agent: str, page: int, node: str = "") -> Place:
         """Look at this moment. Raises `DebugError` where the recording has none such."""

@@ -97,7 +97,7 @@ class Session:
             if file.stat().st_size > MOST:
                 raise ValueError(f"more than {MOST:,} bytes")
             self._take(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, DebugError) as error:
+        except Exception as error:  # it may hold anything
             self.breakpoints, self.place, self._next = [], None, 1
             self.note = f"{file} could not be read ({_one_line(error)}): breakpoints and place begin anew"
 

@@ -88,6 +88,7 @@ def test_a_breakpoint_that_cannot_be_changes_nothing(copy: Callable[[str], Path]
         '{"format": 1, "next": 1, "breakpoints": [{"id": 1, "when": "nonsense", "against": "", "on": true}], "place": null}',
         '{"format": 1, "next": 1, "breakpoints": 7, "place": null}',
         '{"format": 1, "next": 1, "breakpoints": [], "place": ["u1", "x", 3]}',
+        '{"format": 1, "next": 1e999, "breakpoints": [], "place": null}',
         "x" * (1 << 21),
         "\udcff",
     ],
@@ -106,6 +107,21 @@ def test_a_damaged_session_is_told_and_begins_anew(copy: Callable[[str], Path], 
         debugger.break_at("left")
         assert debugger.note == ""
     assert json.loads(file.read_text())["breakpoints"] == [{"id": 1, "when": "left", "against": "", "on": True}]
+
+
+@pytest.mark.parametrize(
+    "place", [["nobody", 0, ""], ["AGENT", 99, ""], ["AGENT", 10**30, ""], ["AGENT", 0, "nowhere"]]
+)
+def test_a_kept_place_that_is_none_of_the_runs_is_as_none(copy: Callable[[str], Path], place: list[object]) -> None:
+    path = copy("scripted")
+    with Debugger(path) as debugger:
+        first = debugger.step()
+        assert first is not None
+        kept = [first.agent if part == "AGENT" else part for part in place]
+        said = {"format": 1, "next": 1, "breakpoints": [], "place": kept}
+        (path / "debug.json").write_text(json.dumps(said))
+        assert debugger.place is None
+        assert debugger.step() == first
 
 
 def test_a_session_cut_short_while_it_is_written_is_the_old_one(
