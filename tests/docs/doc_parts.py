@@ -130,6 +130,20 @@ def debug_edits() -> str:
     return "\n".join(["| edit | written |", "| --- | --- |", *rows]) + "\n"
 
 
+def search_fields() -> str:
+    """The names that a breakpoint of a prompt search may use."""
+    from recloop.prompt_opt.debugging.fields import describe_fields
+
+    return describe_fields() + "\n"
+
+
+def search_edits() -> str:
+    """How edits of a prompt search are written."""
+    from recloop.prompt_opt.debugging.edits import describe_edits
+
+    return describe_edits() + "\n"
+
+
 def docstrings(model: type) -> dict[str, str]:
     """Field -> the string that stands under it in the class."""
     (body,) = ast.parse(inspect.getsource(model)).body
@@ -201,6 +215,8 @@ def main() -> None:
         ("docs/optimize.md", "tables"): lambda: tables("optimize"),
         ("docs/debug.md", "fields"): debug_fields,
         ("docs/debug.md", "edits"): debug_edits,
+        ("docs/debug.md", "search fields"): search_fields,
+        ("docs/debug.md", "search edits"): search_edits,
     }
     if "--excerpt" in sys.argv[1:]:
         parts["README.md", "excerpt"] = _excerpt_of_a_run

@@ -62,6 +62,8 @@ def test_the_tables_are_those_that_are_registered() -> None:
 def test_conditions_and_edits_are_described_as_they_are() -> None:
     assert section("docs/debug.md", "fields") == doc_parts.debug_fields(), STALE
     assert section("docs/debug.md", "edits") == doc_parts.debug_edits(), STALE
+    assert section("docs/debug.md", "search fields") == doc_parts.search_fields(), STALE
+    assert section("docs/debug.md", "search edits") == doc_parts.search_edits(), STALE
 
 
 def test_the_sweeps_numbers_are_all_listed() -> None:
