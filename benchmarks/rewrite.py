@@ -2,7 +2,8 @@
 
     python benchmarks/rewrite.py [--queries 300] [--concurrency 64] [--latency 100] [--rounds 3]
 
-Ideal wall time = calls x latency / concurrency. The fake server is a process of its own. `clean`: every first rewrite
+Ideal wall time = calls x latency / concurrency; `wall_over_bare` is against as many bare aiohttp posts at the same concurrency,
+made right after it on the same machine and server, which a busy machine slows as well. The fake server is a process of its own. `clean`: every first rewrite
 passes, so a query takes one intent and, for each of four personas, a rewrite and a verdict. `repaired`: the judge turns
 about two in five down, and chains grow to seven calls. `rules`: no model, the whole log.
 """
@@ -64,6 +65,7 @@ async def endpoint(what: str, judge: Any, queries: int, concurrency: int, latenc
         with Run.open(path) as run:
             calls, found = len(run.calls) - 1, numbers(run)["numbers"]  # without the check before anything
         rewrites, ideal = found["rewrites"]["value"], calls * latency / 1000 / concurrency
+        alone = await bare(server.base_url, calls, concurrency)
         return {
             "what": what,
             "rewrites": rewrites,
@@ -72,9 +74,28 @@ async def endpoint(what: str, judge: Any, queries: int, concurrency: int, latenc
             "wall_s": round(wall, 2),
             "ideal_s": round(ideal, 2),
             "wall_over_ideal": round(wall / ideal, 3) if ideal else None,
+            "wall_over_bare": round(wall / alone, 3),
             "rewrites_per_s": round(rewrites / wall, 1),
             "cpu_ms_per_rewrite": round(1000 * cpu / rewrites, 2),
         }
+
+
+async def bare(url: str, calls: int, concurrency: int) -> float:
+    """Seconds that so many posts take without a framework around them."""
+    import aiohttp
+
+    body = {"model": "fake", "messages": [{"role": "user", "content": "You check rewritten"}]}
+    left = iter(range(calls))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as session:
+
+        async def worker() -> None:
+            for number in left:
+                async with session.post(f"{url}/chat/completions", json={**body, "user": str(number)}) as answer:
+                    await answer.json()
+
+        began = time.perf_counter()
+        await asyncio.gather(*(worker() for _ in range(concurrency)))
+        return time.perf_counter() - began
 
 
 async def rules(queries: int) -> dict[str, Any]:

@@ -36,6 +36,8 @@ NOTE = "spending"
 """The file of a run's folder that says what calls in flight may cost."""
 PLUMBING = "plumbing-grade model: it orders what rules propose; results show the machinery, not people"
 OWN_JUDGE = "the judge is the writer's own model: its verdicts are not independent (--judge names another)"
+SEATS = 4
+"""Pairs under way for each call in flight: some wait for their query's intent, and all must always find the next call ready."""
 FEW = 3
 """Fewer rewritings than this without an answer are no proof that the endpoint is lost."""
 
@@ -347,8 +349,9 @@ async def _carry_out(
     work = _Work(run, context, doors, progress, chunks[:until], replayed=recording is not None)
     if doors.all and recording is None:
         doors.budget.keep(run.path / NOTE)
+        from . import graph  # noqa: F401 (LangGraph takes a second, and calls under way would wait for it)
     try:
-        await work.go(2 * config.concurrency)
+        await work.go(SEATS * config.concurrency)
         if recording is not None:
             run.calls.adopt(recording.calls)
         run.write_tables()
