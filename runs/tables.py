@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,14 +170,16 @@ def write_tables(run: Run) -> list[Path]:
         for sink in sinks.values():
             write(sink)
         for name in targets:
-            writers.pop(name).close()
+            writers[name].close()
         for name, target in targets.items():
             half[name].replace(target)
     except OSError as error:
         raise disk_full(run.path, error) from None
     finally:
         for writer in writers.values():
-            writer.close()
+            with suppress(OSError):  # of a full disk, which is what has been raised
+                writer.close()
+            writer.is_open = False  # else it tries once more, aloud, when it is forgotten
         for temporary in half.values():
             temporary.unlink(missing_ok=True)
     return list(targets.values())

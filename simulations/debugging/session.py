@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -11,6 +14,11 @@ from ...runs import DiskFull
 from ...runs.manifest import write_atomic
 from .errors import DebugError
 from .views import Breakpoint, Place
+
+try:
+    import fcntl
+except ImportError:  # no such locks on this system
+    fcntl = None
 
 FILE = "debug.json"
 FORMAT = 1
@@ -46,25 +54,25 @@ class Session:
         from .fields import check_against, condition
 
         check_against(condition(when), against)
-        made = Breakpoint(self._next, when.strip(), against)
-        self._next += 1
-        self.breakpoints.append(made)
-        self._save()
+        with self._change():
+            made = Breakpoint(self._next, when.strip(), against)
+            self._next += 1
+            self.breakpoints.append(made)
         return made
 
     def clear(self, id: int | None = None) -> None:
         """Take out one breakpoint, or all. Raises `DebugError` for one that there is not."""
-        if id is None:
-            self.breakpoints = []
-        else:
-            del self.breakpoints[self._index(id)]
-        self._save()
+        with self._change():
+            if id is None:
+                self.breakpoints = []
+            else:
+                del self.breakpoints[self._index(id)]
 
     def switch(self, id: int, on: bool) -> Breakpoint:
         """Turn a breakpoint on or off. Raises `DebugError` for one that there is not."""
-        at = self._index(id)
-        self.breakpoints[at] = replace(self.breakpoints[at], on=on)
-        self._save()
+        with self._change():
+            at = self._index(id)
+            self.breakpoints[at] = replace(self.breakpoints[at], on=on)
         return self.breakpoints[at]
 
     def inherit(self, parent: Session) -> None:
@@ -79,8 +87,18 @@ class Session:
 
     def look_at(self, place: Place) -> None:
         """Keep the place one looks at."""
-        self.place = place
-        self._save()
+        with self._change():
+            self.place = place
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Around a change: what another process has changed since is there before it, and it is on disk after it."""
+        with _alone(self.path):
+            if _in_memory.get(self.path.absolute()) is not self:
+                self.breakpoints, self.place, self._next = [], None, 1
+                self._load()
+            yield
+            self._save()
 
     def _index(self, id: int) -> int:
         for at, each in enumerate(self.breakpoints):
@@ -134,6 +152,23 @@ class Session:
         except (OSError, DiskFull) as error:
             self.note = f"{self.path} cannot be written ({_one_line(error)}): breakpoints and place are kept in memory"
             _in_memory[self.path.absolute()] = self
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Others who change the session of this folder meanwhile wait, where the system has such locks."""
+    try:
+        held = os.open(folder, os.O_RDONLY) if fcntl is not None else None
+    except OSError:
+        held = None
+    try:
+        if fcntl is not None and held is not None:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,12 +1,13 @@
 """Tables: documented, rebuilt from the log, never half written."""
 
+import errno
 import re
 import subprocess
 import sys
 
 import pyarrow.parquet as pq
 import pytest
-from recloop.runs import CallRecord, Column, Event, Run, RunError, TableSpec, describe_tables, register_table
+from recloop.runs import CallRecord, Column, DiskFull, Event, Run, RunError, TableSpec, describe_tables, register_table
 
 LOOKS = register_table(
     TableSpec(
@@ -142,3 +143,13 @@ with Run.open({str(run.path)!r}) as run:
     run.commit(3, [Event("look", "u9", data={"rows": [{"item": 9}]})])
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stderr
     assert "lags behind" in out
+
+
+def test_a_disk_that_is_full_when_tables_are_closed_is_told_as_that(run, monkeypatch):
+    def full(writer):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, "close", full)
+    with pytest.raises(DiskFull):
+        run.write_tables()
+    assert list((run.path / "tables").iterdir()) == []

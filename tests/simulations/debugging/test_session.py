@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +66,23 @@ def test_a_fork_begins_with_its_runs_breakpoints_and_stops_at_those_who_live_on_
         fork.clear()
     with Debugger(path) as debugger:
         assert len(debugger.breakpoints()) == 2, "they are the fork's own"
+
+
+ADDING = """
+import sys
+from pathlib import Path
+from recloop.simulations.debugging.session import Session
+for number in range(20):
+    Session.of(Path(sys.argv[1])).add(f"page == {number}")
+"""
+
+
+def test_several_processes_at_once_lose_no_breakpoint(copy: Callable[[str], Path]) -> None:
+    path = copy("scripted")
+    adding = [subprocess.Popen([sys.executable, "-c", ADDING, path]) for _ in range(3)]
+    assert [each.wait(60) for each in adding] == [0, 0, 0]
+    with Debugger(path) as debugger:
+        assert [each.id for each in debugger.breakpoints()] == list(range(1, 61))
 
 
 def test_a_breakpoint_that_cannot_be_changes_nothing(copy: Callable[[str], Path]) -> None:
