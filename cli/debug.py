@@ -16,6 +16,7 @@ from .debug_shown import (
     say_diff,
     say_edits,
     say_fields,
+    say_moment,
     say_overview,
     say_page,
     say_persona,
@@ -172,7 +173,7 @@ def show(
         bool, typer.Option("--memory", help="What is remembered before the page; and what came back.")
     ] = False,
     query: Annotated[
-        str, typer.Option(metavar="TEXT", help="With --memory: what would come back for this, with scores.")
+        str, typer.Option(metavar="TEXT", help="What would be remembered of this, best first, with scores.")
     ] = "",
     state: Annotated[
         bool, typer.Option("--state", help="The agent's state, and what each node changed in it.")
@@ -208,7 +209,9 @@ def show(
             )
             return
         view = _page(debugger, place)
-        lived = asyncio.run(debugger.moments(place.agent, place.page)) if prompt or answer or memory or state else []
+        memory = memory or bool(query)
+        asked = prompt or answer or memory or state or (place.node and not as_json)
+        lived = asyncio.run(debugger.moments(place.agent, place.page)) if asked else []
         moments = [m for m in lived if not place.node or m.place.node == place.node]
         found: dict[str, Any] = {"place": plain(place), "page": plain(view)}
         if memory:
@@ -227,7 +230,7 @@ def show(
             print_json(found)
             return
         say_place(place)
-        say_page(view)
+        say_moment(view, moments[0]) if place.node and moments else say_page(view)
         if persona:
             say_persona(found["persona"])
         if memory:
@@ -321,7 +324,7 @@ def step(
         if place is None:
             if as_json:
                 print_json({"place": None})
-            note(f"the recording ends here; to live on:  recloop debug {shlex.quote(str(debugger.path))} live")
+            note(_end(debugger, stride))
             raise typer.Exit(FAILED)
         _there(debugger, place, as_json)
 
@@ -360,6 +363,8 @@ def find(
         say(f"{hit.breakpoint.when}", style="bold")
         say(", ".join(f"{name} = {_short(value)}" for name, value in hit.values.items()))
         _there(debugger, hit.place, False)
+        again = f"{shlex.quote(when)} " if when is not None else ""
+        note(f"the next:  recloop debug {shlex.quote(str(debugger.path))} find {again}--next")
 
 
 @app.command("break")
@@ -425,7 +430,13 @@ def live(
 
     """
     path = _path(context)
+    with _opened(context) as debugger:
+        over = debugger.overview().status == "finished"
     _ended(_live_on(path, pages, stop, budget), pages, as_json, {})
+    if over:
+        note(
+            f"it was at its end before; another course of it:  recloop debug {shlex.quote(str(path))} fork --page P --go"
+        )
 
 
 @app.command()
@@ -560,12 +571,15 @@ def diff(
     recloop debug RUN diff OTHER
 
     """
+    from ..simulations.debugging.reading import titles
+
     with _opened(context) as debugger:
         found = debugger.diff(other)
+        names = titles(debugger.run)
     if as_json:
         print_json(plain(found))
     else:
-        say_diff(found)
+        say_diff(found, names)
 
 
 @app.command()
@@ -661,9 +675,25 @@ def _there(debugger: Debugger, place: Place, as_json: bool) -> None:
         print_json({"place": plain(place), "page": plain(view)})
         return
     say_place(place)
-    say_page(view)
+    if place.node:
+        lived = asyncio.run(debugger.moments(place.agent, place.page))
+        say_moment(view, next(moment for moment in lived if moment.place.node == place.node))
+    else:
+        say_page(view)
     if debugger.note:
         note(debugger.note)
+
+
+def _end(debugger: Debugger, stride: str) -> str:
+    """Why there is no step further, and what there is to do."""
+    name, seen, here = shlex.quote(str(debugger.path)), debugger.overview(), debugger.place
+    if stride == "page" and here is not None and here.page + 1 < seen.page:
+        return f"page {here.page} was the last of {here.agent}; the next agent:  recloop debug {name} step agent"
+    if seen.status == "finished":
+        return (
+            f"the recording ends here, and so did the run; another course of it:  recloop debug {name} edit EDIT --go"
+        )
+    return f"the recording ends here; to live on:  recloop debug {name} live"
 
 
 def _call_here(debugger: Debugger) -> str:
@@ -713,6 +743,7 @@ def _live_on(path: Path, pages: int | None, stop: bool, budget: str | None) -> S
 
 def _forked(path: Path, page: int, go: bool, pages: int | None, stop: bool, budget: str | None, as_json: bool) -> None:
     from ..simulations.debugging import Debugger
+    from ..simulations.debugging.reading import titles
 
     name = shlex.quote(short(path))
     if not go:
@@ -727,8 +758,9 @@ def _forked(path: Path, page: int, go: bool, pages: int | None, stop: bool, budg
     stopped = _live_on(path, pages, stop, budget)
     with Debugger(path) as debugger:
         found = debugger.diff()
+        names = titles(debugger.run)
     if not as_json:
-        say_diff(found)
+        say_diff(found, names)
     _ended(stopped, pages, as_json, {"fork": path, "page": page, "diff": plain(found)})
 
 

@@ -13,6 +13,10 @@ from .output import megabytes, number, print_json, print_table, say, short, visi
 if TYPE_CHECKING:
     from ..simulations.debugging import CallView, Difference, Fork, Moment, Overview, PageView, Place, Reasked, Stop
 
+STATE = ("satisfaction", "watched", "left", "bad_pages")
+"""What of a state is said in one line."""
+CLOCK = ("seconds", "pages_per_second")
+"""Numbers of the machine, not of the run: they always differ."""
 CHANGES = 12
 """Changes of a state that are listed for one node."""
 PAGES = 12
@@ -56,6 +60,25 @@ def say_place(place: Place) -> None:
     say(f"agent {place.agent}, page {place.page}" + (f", node {place.node}" if place.node else ""), style="bold")
 
 
+def say_moment(view: PageView, moment: Moment) -> None:
+    """A page as far as it has come at one of its nodes, and what this node did: memories that came back, calls."""
+    record = moment.after["record"]
+    undone = {"action": None, "rating": None, "reason": "", "probability": None}
+    say_page(
+        dataclasses.replace(
+            view,
+            exposures=view.exposures if record.get("actions") else [{**each, **undone} for each in view.exposures],
+            feeling=view.feeling if record.get("feeling") else "",
+            decision=view.decision if record.get("decision") else {},
+            interview=view.interview if record.get("interview") else None,
+            failures=moment.failures,
+            calls=[call.key for call in moment.calls],
+        )
+    )
+    for each in moment.recalled:
+        say(f"recalled  {_cut(each['text'], 200)}", style="dim")
+
+
 def say_page(view: PageView) -> None:
     """The slate, what was chosen and why, the decision, the calls behind it."""
     rows = []
@@ -66,11 +89,19 @@ def say_page(view: PageView) -> None:
     print_table("", ["item", "title", "action", "rating", "why"], rows, right=["rating"], whole=["action"])
     if view.feeling:
         say(f"feeling   {view.feeling}")
-    decision = view.decision
-    goes_on = "next page" if decision["next"] else "leaves"
-    say(f"decision  {goes_on}: {decision['reason']}" + (" (no usable answer)" if decision.get("invalid") else ""))
-    if view.satisfaction is not None:
-        say(f"satisfied {number(view.satisfaction, 2)} of 10")
+    if decision := view.decision:
+        goes_on = "next page" if decision["next"] else "leaves"
+        why = "by the formula of scripted users" if decision["reason"] == "scripted" else decision["reason"]
+        say(f"decision  {goes_on}: {why}" + (" (no usable answer)" if decision.get("invalid") else ""))
+        if view.satisfaction is not None:
+            tired = f", fatigue {decision['fatigue']:.2f} of 1" if decision.get("fatigue") is not None else ""
+            say(f"satisfied {number(view.satisfaction, 2)} of 10{tired}")
+    if view.interview and view.interview.get("call"):
+        told = view.interview
+        say(
+            f"interview satisfied {number(told['satisfaction'], 2)} of 10"
+            + (f": {told['text']}" if told["text"] else "")
+        )
     for failure in view.failures:
         say(f"failure   {failure.get('node', '')} {failure.get('status', '')}: {failure.get('error', '')}", style="red")
     for edit in view.edited:
@@ -90,9 +121,16 @@ def _cut(text: object, most: int) -> str:
 
 
 def say_persona(persona: Mapping[str, Any]) -> None:
-    rows = [(name, _cut(_text(value), 300)) for name, value in persona.items() if value not in (None, "", [], {})]
+    rows = [(name, _cut(_plainly(value), 600)) for name, value in persona.items() if value not in (None, "", [], {})]
     say()
     print_table("Persona", ["", ""], rows)
+
+
+def _plainly(value: Any) -> str:
+    """A field of a persona: texts one below the other, numbers without the decimals that nobody reads."""
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ("\n" if any(" " in each for each in value) else ", ").join(value)
+    return number(value, 2) if isinstance(value, float) else _text(value)
 
 
 def _text(value: Any) -> str:
@@ -123,7 +161,8 @@ def _memories(title: str, memories: Sequence[Mapping[str, Any]]) -> None:
 
 def show_state(moments: Iterable[Moment]) -> None:
     for moment in moments:
-        say(f"\n{moment.place.node}", style="bold")
+        now = ", ".join(f"{name} {_text(moment.after[name])}" for name in STATE if name in moment.after)
+        say(f"\n{moment.place.node}" + (f": after it {now}" if now else ""), style="bold")
         changes = list(moment.changed.items())
         for path, (before, after) in changes[:CHANGES]:
             say(f"  {path}: {_cut(_text(before), 60)} -> {_cut(_text(after), 120)}")
@@ -133,16 +172,17 @@ def show_state(moments: Iterable[Moment]) -> None:
             say("  nothing changed", style="dim")
 
 
-def show_call_view(view: CallView, *, prompt: bool = True, answer: bool = True) -> None:
+def show_call_view(view: CallView, *, prompt: bool = True, answer: bool = True, about: str = "") -> None:
     """A recorded call: what was asked, what came back, where it breaks its schema, what it took."""
-    say(f"\ncall {view.key}", style="bold")
+    say(f"\n{about and about + ': '}call {view.key}", style="bold")
     cost = "" if view.cost is None else f", ${view.cost:.6f}"
     where = f"agent {view.agent or '–'}, page {view.page}, {view.node}" + (
         f", sample {view.sample}" if view.sample else ""
     )
     say(f"{where}, {view.model}" + (" (answer put in by hand)" if view.edited else ""), style="dim")
     took = (
-        f"{view.prompt_tokens:,} + {view.completion_tokens:,} tokens{cost}, {view.latency:.2f} s, {view.attempts} tries"
+        f"{view.prompt_tokens:,} + {view.completion_tokens:,} tokens{cost}, {view.latency:.2f} s, "
+        f"{view.attempts} {'try' if view.attempts == 1 else 'tries'}"
     )
     say(
         f"{view.status}: {took}" + (f"; {view.error}" if view.error else ""),
@@ -189,7 +229,8 @@ def say_edits(as_json: bool) -> None:
 
 
 def say_stop(stopped: Stop) -> None:
-    say(f"{stopped.status} at page {stopped.page}" + (f": {stopped.reason}" if stopped.reason else ""))
+    lived = f"{stopped.page} page{'s' * (stopped.page != 1)} lived"
+    say(f"{stopped.status}, {lived}" + (f": {stopped.reason}" if stopped.reason else ""))
     if stopped.hit is not None:
         values = ", ".join(f"{name} = {_cut(value, 80)}" for name, value in stopped.hit.values.items())
         say(f"there: {values}")
@@ -226,8 +267,10 @@ def say_tree(root: Fork, here: Path) -> None:
     )
 
 
-def say_diff(found: Difference) -> None:
-    """Where they part, who did what otherwise, numbers that moved."""
+def say_diff(found: Difference, titles: Mapping[str, str]) -> None:
+    """Where they part, who did what otherwise, numbers that moved. `titles`: of items, by id."""
+    from ..simulations.outcome.numbers import show
+
     first = found.first
     if first is None:
         say("the same: nobody did anything otherwise")
@@ -237,26 +280,45 @@ def say_diff(found: Difference) -> None:
         if first["field"]:
             say(f"  then {_cut(_text(first['a']), 200)}\n  now  {_cut(_text(first['b']), 200)}")
         pages = [(agent, page) for agent, other in found.agents.items() for page in other]
-        rows = [(agent, str(page["page"]), _did(page["a"]), _did(page["b"])) for agent, page in pages[:PAGES]]
+        rows = []
+        for agent, page in pages[:PAGES]:
+            then, now = (_did(page[end], titles) for end in ("a", "b"))
+            rows.append((agent, str(page["page"]), then, now if now != then else f"the same, but {page['field']}"))
         say()
         print_table("Pages that differ", ["agent", "page", "then", "now"], rows, right=["page"], whole=["agent"])
         if len(pages) > PAGES:
             say(f"and {len(pages) - PAGES} more (--json has all)", style="dim")
-    moved = {key: row for key, row in found.metrics.items() if key != "seconds" and row["difference"]}
+    moved, little = [], 0
+    for key, row in found.metrics.items():
+        then, now = (show(row[end], row["unit"]) for end in ("a", "b"))
+        if then != now and key not in CLOCK:
+            moved.append((row["label"], then, now, _moved(row["difference"], row["unit"])))
+        little += then == now and key not in CLOCK and bool(row["difference"])
     if moved:
         say()
-        rows = [(row["label"], *(number(row[name]) for name in ("a", "b", "difference"))) for row in moved.values()]
-        print_table("Numbers that moved", ["", "then", "now", "difference"], rows, right=["then", "now", "difference"])
-    say(
-        f"\n{found.same:,} agents are the same to the last bit; {len(found.agents):,} did something otherwise; {found.calls[1]:,} calls of its own"
-    )
+        print_table("Numbers that moved", ["", "then", "now", "difference"], moved, right=["then", "now", "difference"])
+    if little:
+        say(f"{little} moved by less than is shown (--json has all)", style="dim")
+    calls = f"{found.calls[1]:,} call{'s' * (found.calls[1] != 1)} of its own"
+    say(f"\n{found.same:,} agents are the same to the last bit; {len(found.agents):,} did something otherwise; {calls}")
 
 
-def _did(page: Mapping[str, Any] | None) -> str:
+def _moved(difference: float | None, unit: Any) -> str:
+    from ..simulations.outcome.numbers import show
+
+    if difference is None:
+        return "–"
+    return show(difference, "pp") if unit == "share" else ("+" if difference > 0 else "-") + show(abs(difference), unit)
+
+
+def _did(page: Mapping[str, Any] | None, titles: Mapping[str, str]) -> str:
     if page is None:
         return "no such page"
     ratings = page["ratings"]
-    chosen = ", ".join(f"{item} ({number(ratings[item], 1)})" if item in ratings else item for item in page["chosen"])
+    named = {item: _cut(titles.get(item, item).split(" — ")[0], 60) for item in page["chosen"]}
+    chosen = ", ".join(
+        f"{name}: {number(ratings[item], 1)}" if item in ratings else name for item, name in named.items()
+    )
     satisfied = "" if page["satisfaction"] is None else f", {number(page['satisfaction'], 2)}"
     return f"{chosen or 'nothing'}; {page['decision']}{satisfied}"
 
@@ -264,6 +326,7 @@ def _did(page: Mapping[str, Any] | None) -> str:
 def say_reasked(found: Reasked) -> None:
     for name, (then, now) in found.changes.items():
         say(f"{name}: {_cut(_text(then), 120)} -> {_cut(_text(now), 120)}")
-    show_call_view(found.old, prompt=False)
+    show_call_view(found.old, prompt=False, about="recorded")
     for each in found.new:
-        show_call_view(each, prompt=False)
+        same = ", the same text" if each.raw and each.raw == found.old.raw else ""
+        show_call_view(each, prompt=False, about=f"now{same}")

@@ -40,10 +40,10 @@ def _difference(a: Run, b: Run) -> Difference:
         if (found := first_difference(_without_calls(then), _without_calls(now))) is None:
             continue  # the same came of it, though it was asked otherwise
         agent, page = place
+        field, *values = found if then and now else ("", _did(then), _did(now))
         if first is None:
-            field, *values = found if then and now else ("", _did(then), _did(now))
             first = {"agent": agent, "page": page, "field": field, "a": values[0], "b": values[1]}
-        agents.setdefault(agent, []).append({"page": page, "a": _did(then), "b": _did(now)})
+        agents.setdefault(agent, []).append({"page": page, "field": field, "a": _did(then), "b": _did(now)})
     return Difference(
         a=a.path,
         b=b.path,

@@ -178,7 +178,8 @@ class Difference:
     first: Mapping[str, Any] | None
     """The first page that differs: agent, page, field, a, b; None: nothing does."""
     agents: Mapping[str, Sequence[Mapping[str, Any]]]
-    """Agent -> its pages that differ: page, what each did there (`a`, `b`: chosen items, ratings, decision, satisfaction)."""
+    """Agent -> its pages that differ: page, field (the first of the record that does; empty where one has no such page), and
+    what each did there (`a`, `b`: chosen items, ratings, decision, satisfaction)."""
     same: int
     """Agents whose digest is the same in both."""
     metrics: Mapping[str, Mapping[str, Any]]

@@ -123,7 +123,7 @@ def test_a_fork_lives_on_at_once_and_a_breakpoint_stops_it(cli: Any, evening: Pa
     assert stopped.json["stop"]["hit"]["place"]["page"] == 2
     assert stopped.json["stop"]["page"] == 3
     on = cli("debug", fresh, "live", "--no-stop")
-    assert "finished at page 4" in on.out
+    assert "finished, 4 pages lived" in on.out
     with_nothing = cli("debug", fresh, "diff")
     assert "the same: nobody did anything otherwise" in with_nothing.out
 
@@ -157,7 +157,41 @@ def test_steps_go_to_the_end_of_the_recording(cli: Any, evening: Path) -> None:
     assert [page for page, _ in places] == sorted(page for page, _ in places)
     end = cli("debug", "evening", "step", "agent", "--json")
     assert (end.code, end.json) == (1, {"place": None})
-    assert "recloop debug evening live" in end.err
+    assert "recloop debug evening edit" in end.err, "a finished run does not live on: another course of it may"
+
+
+def test_a_node_shows_a_page_as_far_as_it_has_come(cli: Any, spoken: Path) -> None:
+    who = somebody(cli, "spoken", 0)
+    nodes = [cli("debug", "spoken", "go", who, 0).out, *(cli("debug", "spoken", "step").out for _ in range(5))]
+    whole, observed, reacted, *_, decided = nodes
+    assert "watch" in whole
+    assert not any(word in observed for word in ("watch", "skip", "feeling", "decision")), "a slate, and nothing done"
+    assert "feeling" in reacted
+    assert "decision" not in reacted
+    assert "decision" in decided
+
+
+def test_a_difference_names_titles_and_says_what_differs_where_nothing_shows(cli: Any, spoken: Path) -> None:
+    who = somebody(cli, "spoken", 1)
+    edit = ("--edit", "config fatigue=0.9", "--name", "rested")
+    assert cli("debug", "spoken", "fork", "--page", 1, "--agent", who, *edit, "--go").code == 0
+    parted = cli("debug", "spoken/forks/rested", "diff")
+    told = " ".join(parted.out.split())
+    assert "the same, but decision.fatigue" in told
+    assert "Pages per second" not in told
+    assert "Zif " in told, "what was chosen, by its title"
+
+
+def test_what_is_at_its_end_says_what_else_there_is(cli: Any, evening: Path) -> None:
+    over = cli("debug", "evening", "live")
+    assert over.code == 0
+    assert "fork --page P --go" in over.err
+    rows = cli("debug", "evening", "agents", "--top", 100, "--json").json
+    gone = next(row for row in rows if row["pages"] < 4)
+    cli("debug", "evening", "go", gone["agent"], gone["pages"] - 1)
+    last = cli("debug", "evening", "step", "page")
+    assert last.code == 1
+    assert f"was the last of {gone['agent']}" in last.err
 
 
 # -- breakpoints
@@ -316,7 +350,7 @@ def test_the_page_of_what_is_no_run_is_refused(cli: Any, no_runs: Any) -> None:
 def test_a_run_of_another_kind_is_refused(cli: Any, tmp_path: Path) -> None:
     from recloop.runs import Run
 
-    Run.create(tmp_path / "other", kind="optimize").close()
+    Run.create(tmp_path / "other", kind="study").close()
     assert "  " in cli("debug", "other", "show").refused()
 
 
