@@ -207,7 +207,7 @@ async def test_a_run_that_is_deleted_or_damaged_is_told_and_the_server_lives_on(
 
 def test_a_run_of_another_kind_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
     for kind, instead in (
-        ("optimize", "recloop prompts list"),
+        ("study", "recloop report"),
         ("sweep", "recloop report"),
         ("x", "recloop runs show"),
     ):
