@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from .output import PAUSED, console, note, number, print_json, print_table, say
+from .output import PAUSED, CommandError, console, note, number, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from ..agents.rewriter.worth import Worth
     from ..runs import Run
 
 EPILOG = """Exit codes:  0 fine,  2 bad input,  3 paused (budget spent, endpoint lost),  130 Ctrl-C,  143 SIGTERM; the last three \
@@ -22,6 +23,7 @@ SHOWN = 20
 """Rewrites that are printed; all are in the run's table and in --save."""
 
 WHAT, WHO, CARRY = "What is rewritten", "Who writes and who judges", "How it is carried out"
+SCORE = "What it is worth"
 
 
 def _flag(*names: str, panel: str, text: str, metavar: str | None = None) -> Any:
@@ -137,6 +139,25 @@ def command(
         Path | None,
         _flag(metavar="FILE", panel=CARRY, text="Write all rewrites there: a name ending in .csv, .jsonl or .parquet."),
     ] = None,
+    score: Annotated[
+        str | None,
+        _flag(
+            metavar="NAME|PATH",
+            panel=SCORE,
+            text="Say what the rewrites are worth to a search in this set: shop-search, a folder, a file.",
+        ),
+    ] = None,
+    retriever: Annotated[
+        str, _flag(metavar="SPEC", panel=SCORE, text="Who searches: bm25, module:object, http://... (default: bm25).")
+    ] = "bm25",
+    table: Annotated[
+        Path | None,
+        _flag(
+            metavar="FILE",
+            panel=SCORE,
+            text="With --score: keep each query's best rewrite there for look-up (.jsonl or .parquet).",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, _flag(metavar="DIR", panel=CARRY, text="The run's folder (default: ./recloop-runs/<date>-<name>).")
     ] = None,
@@ -156,6 +177,7 @@ def command(
       recloop rewrite "warm gloves" --model openai/gpt-4o-mini --persona shop
       recloop rewrite --queries queries.csv --columns query=term --save all.csv
       recloop rewrite --data shop-search --model http://localhost:8000/v1#qwen
+      recloop rewrite --data shop-search --model rules --score shop-search
 
     The embedded model cannot write: it orders what rules propose. For people's
     wordings give an endpoint, and with --judge a second model.
@@ -168,6 +190,7 @@ def command(
     settings = checked({key: parsers.get(key, _as_given)(value) for key, value in given.items()})
     if save is not None:
         check_format(save.expanduser())
+    scoring = _scoring(score, retriever, table)
     if dry_run:
         from ..agents.rewriter.forecast import forecast
 
@@ -185,11 +208,35 @@ def command(
 
     path = out.expanduser() if out is not None else new_run_path(name=settings.name)
     carry_out(lambda bars: rewrite(settings, out=path, progress=bars), path, "chunk of queries")
-    conclude_rewrite(path, as_json, None if save is None else save.expanduser())
+    conclude_rewrite(path, as_json, None if save is None else save.expanduser(), scoring)
 
 
-def conclude_rewrite(path: Path, as_json: bool, save: Path | None = None) -> None:
-    """Print rewrites and numbers, write `save`; exit 3 for a paused run."""
+class Scoring(NamedTuple):
+    """What is to be scored on, by whose search, and where the table goes."""
+
+    data: str
+    retriever: str
+    table: Path | None
+
+
+def _scoring(score: str | None, retriever: str, table: Path | None) -> Scoring | None:
+    """What --score asks for. Raises before anything is paid for what could not be scored."""
+    if score is None:
+        if table is not None:
+            raise CommandError("--table keeps what was scored\n  say on which documents:  --score shop-search")
+        return None
+    from ..data.search_load import load_search
+    from ..methods.search import open_retriever
+
+    load_search(score)
+    open_retriever(retriever)
+    if table is not None and table.suffix not in (".jsonl", ".parquet"):
+        raise CommandError(f"{table.name}: a table is a .jsonl or a .parquet file\n  for example  --table table.jsonl")
+    return Scoring(score, retriever, None if table is None else table.expanduser())
+
+
+def conclude_rewrite(path: Path, as_json: bool, save: Path | None = None, scoring: Scoring | None = None) -> None:
+    """Print rewrites and numbers, write `save` and the table of `scoring`; exit 3 for a paused run."""
     from ..agents.rewriter.summary import numbers, rows_of, save_rows
     from ..runs import Run
     from .conclude import larger_budget
@@ -198,18 +245,31 @@ def conclude_rewrite(path: Path, as_json: bool, save: Path | None = None) -> Non
         rows, found = rows_of(run), numbers(run)
         status, reason, digest = run.status, run.manifest.reason, run.digest()
         budget = str(run.manifest.config.get("budget", ""))
+        model = str(run.manifest.config.get("model", ""))
         if save is not None:
             save_rows(rows, save)
+        found_worth = None
+        if scoring is not None and rows:
+            from ..agents.rewriter.worth import worth
+
+            found_worth = worth(rows, scoring.data, scoring.retriever)
+            if scoring.table is not None:
+                found_worth.table(model).save(scoring.table)
         if as_json:
             facts = {"run": path, "status": status, "reason": reason, "digest": digest, "saved": save}
-            print_json({**facts, **found, "rewrites": rows})
+            told = {} if found_worth is None else {"worth": found_worth.json()}
+            print_json({**facts, **found, **told, "rewrites": rows})
         else:
             _print_rows(rows)
             say()
             show_rewrite(run)
+            if found_worth is not None:
+                _print_worth(found_worth)
             say(f"\nrun      {path}")
             if save is not None:
                 say(f"saved    {save}")
+            if scoring is not None and scoring.table is not None:
+                say(f"table    {scoring.table}")
     if status != "finished":
         note(f"{status}: {reason}")
         more = larger_budget(budget, reason)
@@ -237,6 +297,28 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
         shown,
         right=["similar"],
     )
+
+
+def _print_worth(found: Worth) -> None:
+    from ..agents.rewriter.worth import ALONE, FIGURES
+
+    rows = []
+    for arm, row in found.estimates().items():
+        count = len(found.scored) if arm == ALONE else len(found.by_persona[arm])
+        for n, (name, e) in enumerate(row.items()):
+            of = arm if n == 0 else ""
+            low, high = ("", "") if e is None or e.n < 2 else (number(e.low, 3), number(e.high, 3))
+            interval = f"[{low}, {high}]" if low else ""
+            mean = None if e is None else e.mean
+            rows.append((of, number(count) if n == 0 else "", name.replace("_", " "), number(mean), interval))
+    say()
+    print_table("Is it worth it?", ["", "queries", "", "mean", "95 % interval"], rows, right=["queries", "mean"])
+    dropped = ", ".join(f"{count} x {reason}" for reason, count in found.dropped.items()) or "none"
+    say(
+        f"· relevance by {found.judge}; searched with {found.index}; texts left out: {dropped}", style="dim", to=console
+    )
+    for name, what in FIGURES.items():
+        say(f"· {name.replace('_', ' ')}: {what}", style="dim", to=console)
 
 
 def show_rewrite(run: Run) -> None:

@@ -14,7 +14,7 @@ from .keys import query_key
 from .relevance import Judged, Modelled, Relevance, cosine, crossed, threshold
 from .rivals import RM3Config, others_queries, rm3
 from .scoring import Counts, RewriteScore, ScoreConfig, Scored, best_of, score_rewrite, score_rewrites
-from .table import Entry, RewriteTable, build_table, index_version
+from .table import Entry, RewriteTable, index_version, table_of
 from .union import Found, UnionSearch, union
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "Scored",
     "UnionSearch",
     "best_of",
-    "build_table",
+    "table_of",
     "cosine",
     "crossed",
     "index_version",

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,11 +17,7 @@ from ...runs.manifest import write_atomic
 from ..search.errors import SearchError
 from ..search.protocol import Retriever
 from .keys import query_key
-from .relevance import Relevance
-from .scoring import ScoreConfig, score_rewrites
-
-if TYPE_CHECKING:
-    from .scoring import RewriteScore
+from .scoring import Scored
 
 FORMAT = 1
 
@@ -152,29 +148,16 @@ def index_version(retriever: Retriever, documents: Documents) -> str:
     return f"{retriever.policy_id}/{digest.hexdigest()[:12]}"
 
 
-def build_table(
-    queries: Sequence[str],
-    rewrites: Sequence[Sequence[str]],
-    retriever: Retriever,
-    relevance: Relevance,
-    *,
-    model: str,
-    index: str,
-    n: int = 1,
-    config: ScoreConfig = ScoreConfig(),
-) -> RewriteTable:
-    """Score each query's rewrites and keep the best `n` of those that beat the query alone (best-of-n). Queries for which
-    none does have an entry without rewrites, so that they are not written anew."""
+def table_of(scored: Iterable[Scored], *, model: str, index: str, n: int = 1) -> RewriteTable:
+    """Of each query the best `n` of the rewrites that beat the query alone (best-of-n). Queries for which none does have an
+    entry without rewrites, so that they are not written anew."""
     table = RewriteTable()
-    for query, scored in zip(
-        queries, score_rewrites(queries, rewrites, retriever, relevance, config=config), strict=True
-    ):
-        if not query_key(query):
-            continue
-        better: list[RewriteScore] = [each for each in scored.scores if each.reward > scored.alone.reward]
-        better = sorted(better, key=lambda each: -each.reward)[:n]
-        rewards = tuple(each.reward for each in better)
-        table.put(Entry(query, tuple(each.text for each in better), rewards, model, index))
+    for each in scored:
+        if query_key(each.query):
+            better = [score for score in each.scores if score.reward > each.alone.reward]
+            better = sorted(better, key=lambda score: -score.reward)[:n]
+            rewards = tuple(score.reward for score in better)
+            table.put(Entry(each.query, tuple(score.text for score in better), rewards, model, index))
     return table
 
 

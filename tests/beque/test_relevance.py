@@ -30,6 +30,16 @@ def test_what_nobody_judged_is_unknown_in_pools_and_irrelevant_in_a_collection()
         assert judge.everything(["never asked"]) == [None]
 
 
+def test_cosines_are_told_in_deviations_over_the_collection() -> None:
+    documents = Documents(("1", "2", "3"), ("an apple", "cherry", "banana"), ("", "", ""))
+    cosines = np.array([1.0, 0.0, 1.0])
+    (scores,) = cosine(documents, 0.5, by_length)._scores(["a"], [[1, 0]])
+    assert scores.tolist() == pytest.approx(((cosines - cosines.mean()) / cosines.std())[[1, 0]])
+    # Where all are alike nothing stands out.
+    alike = Documents(("1", "2"), ("an apple", "banana"), ("", ""))
+    assert cosine(alike, 0.5, by_length).everything(["a"]) == [set()]
+
+
 def test_a_cosine_above_the_threshold_is_relevant_also_over_the_whole_collection() -> None:
     documents = Documents(("1", "2", "3"), ("an apple", "cherry", "banana"), ("", "", ""))
     judge = cosine(documents, 0.5, by_length, name="toy")
@@ -45,7 +55,7 @@ def test_a_cross_encoder_judges_pairs_and_does_not_know_the_whole() -> None:
 
 
 def test_a_threshold_tells_judged_pairs_apart_as_well_as_can_be() -> None:
-    data = letters({"x": {"a": 1.0, "b": 1.0, "c": 0.0, "d": 0.0, "e": 1.0}})
+    data = letters({"x": {"a": 1.0, "b": 1.0, "c": 0.0, "d": 0.0, "e": 1.0}}, whole=False)
     scores = np.array([0.9, 0.8, 0.4, 0.3, 0.2], dtype=np.float32)  # of a b c d e: no cut is right for all
     model = Modelled("toy", data.documents, lambda queries, rows: [scores[list(row)] for row in rows], 0.0, True)
     assert threshold(model, data) == pytest.approx(0.6)
@@ -55,9 +65,23 @@ def test_a_threshold_tells_judged_pairs_apart_as_well_as_can_be() -> None:
 
 
 def test_judgements_that_are_all_alike_set_no_threshold() -> None:
-    data = letters({"x": {"a": 1.0, "b": 1.0}})
+    data = letters({"x": {"a": 1.0, "b": 1.0}}, whole=False)
     model = Modelled(
         "toy", data.documents, lambda queries, rows: [np.ones(len(row), np.float32) for row in rows], 0, True
     )
     with pytest.raises(SearchError, match="all alike"):
         threshold(model, data)
+
+
+def test_a_threshold_counts_what_nobody_judged_where_judgements_are_whole() -> None:
+    judged = {"x": {"a": 1.0, "b": 0.0}}
+    scores = np.linspace(0.9, 0.1, 26, dtype=np.float32)  # of a to z
+    scores[1] = 0.0  # the one that was judged not relevant is far from it, as c to z are not
+
+    def scored(queries: list[str], rows: list[list[int]]) -> list[np.ndarray]:
+        return [scores[list(row)] for row in rows]
+
+    pools, collection = letters(judged, whole=False), letters(judged)
+    model = Modelled("toy", collection.documents, scored, 0.0, True)
+    assert threshold(model, pools) == pytest.approx(0.45)
+    assert threshold(model, collection) == pytest.approx((0.9 + scores[2]) / 2)

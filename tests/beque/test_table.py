@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from listed_search import Listed, letters
 from recloop.data.search import Documents
-from recloop.methods.beque import Entry, Judged, RewriteTable, ScoreConfig, UnionSearch, build_table, index_version
+from recloop.methods.beque import (
+    Entry,
+    Judged,
+    RewriteTable,
+    ScoreConfig,
+    UnionSearch,
+    index_version,
+    score_rewrites,
+    table_of,
+)
 from recloop.methods.beque import query_key as key
 from recloop.methods.search import SearchError, open_retriever
 
@@ -117,16 +126,9 @@ def test_a_look_up_takes_microseconds() -> None:
 def test_a_built_table_keeps_what_beats_the_query_best_first() -> None:
     data = letters({"x": dict.fromkeys("abcdef", 1.0), "w": {"a": 1.0}})
     lists = Listed({"x": "abgh", "bad": "mnop", "good": "abcd", "better": "cdef", "w": "a"})
-    table = build_table(
-        ["x", "w", " "],
-        [["bad", "good", "better", "X"], ["bad"], ["bad"]],
-        lists,
-        Judged(data),
-        model="m",
-        index="i",
-        n=2,
-        config=ScoreConfig(k=4),
-    )
+    written = [["bad", "good", "better", "X"], ["bad"], ["bad"]]
+    scored = score_rewrites(["x", "w", " "], written, lists, Judged(data), config=ScoreConfig(k=4))
+    table = table_of(scored, model="m", index="i", n=2)
     kept = table.look("x")
     assert kept is not None
     assert kept.texts == ("better", "good")
