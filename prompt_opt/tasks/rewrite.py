@@ -1,7 +1,7 @@
 """The rewriting agent's prompt, judged by what its rewrites do to a search: NDCG of the union, of the worst wording, or reward.
 
 A case is one query with judgements. The agent is the one of `recloop rewrite`, without its judge; only one prompt of it
-varies. A winner is given to it by `recloop rewrite --prompt NODE=FILE`.
+varies. A winner is given to it by `recloop rewrite --prompt rewrite=FILE` (the prompt `choose` of a small model by code only).
 """
 
 from __future__ import annotations
