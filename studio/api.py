@@ -202,7 +202,7 @@ class API:
         manifest = Manifest.read(self.shelf.path(""))
         said = {
             "version": __version__,
-            "name": manifest.name,
+            "name": self.shelf.root.resolve().name,
             "kind": manifest.kind,
             "path": str(self.shelf.root),
             "view": self.view,

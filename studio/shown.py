@@ -12,8 +12,8 @@ from .shelf import Shelf
 
 
 def overview(shelf: Shelf, found: Overview) -> dict[str, Any]:
-    """A run at a glance."""
-    said = fields_of(found, "path", "parent")
+    """A run at a glance, named as its folder is: several open at once are told apart by it."""
+    said = {**fields_of(found, "path", "parent"), "name": _folder(found.path)}
     return {"run": shelf.address(found.path), **said, "parent": found.parent and found.parent.name}
 
 
@@ -37,7 +37,7 @@ def stop(shelf: Shelf, found: Stop) -> dict[str, Any]:
 
 def fork(shelf: Shelf, found: Fork) -> dict[str, Any]:
     """A run with the forks below it."""
-    said = fields_of(found, "path")
+    said = {**fields_of(found, "path"), "name": _folder(found.path)}
     return {"run": shelf.address(found.path), **said, "forks": [fork(shelf, each) for each in found.forks]}
 
 
@@ -50,6 +50,10 @@ def difference(shelf: Shelf, found: Difference) -> dict[str, Any]:
 def reasked(found: Reasked) -> Mapping[str, Any]:
     """A call put again."""
     return fields_of(found)
+
+
+def _folder(path: Path) -> str:
+    return path.resolve().name
 
 
 def _address(shelf: Shelf, path: Path) -> str:

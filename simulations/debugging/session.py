@@ -77,13 +77,14 @@ class Session:
 
     def inherit(self, parent: Session) -> None:
         """Begin with another run's breakpoints: a fork stops where its parent would."""
-        for each in parent.breakpoints:
-            there = parent.path / each.against
-            against = str(there.resolve()) if each.against and there.exists() else each.against
-            self.breakpoints.append(replace(each, against=against))
-        self._next = parent._next
-        if self.breakpoints:
-            self._save()
+        if not parent.breakpoints:
+            return
+        with self._change():
+            for each in parent.breakpoints:
+                there = parent.path / each.against
+                against = str(there.resolve()) if each.against and there.exists() else each.against
+                self.breakpoints.append(replace(each, against=against))
+            self._next = parent._next
 
     def look_at(self, place: Place) -> None:
         """Keep the place one looks at."""

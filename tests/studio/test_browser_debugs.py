@@ -119,6 +119,14 @@ def test_a_thousand_agents_from_breakpoint_to_diff(context: BrowserContext, thou
         page.wait_for_selector("dialog", state="detached")
         assert page.get_attribute('.card[aria-current="true"]', "data-page") == "1"
 
+        page.click('[data-lower="forks"]')
+        page.click('.fork[data-run=""]')
+        page.wait_for_function("() => document.querySelector('#top .run')?.textContent.includes('happy') === false")
+        page.keyboard.press("d")
+        page.wait_for_selector("dialog [data-first]")
+        heads = page.locator("dialog .numbers th").all_inner_texts()[1:3]
+        assert heads[1] == "happy", f"from the parent to the fork, also where the parent is open: {heads}"
+
 
 def test_an_edited_memory_reaches_the_prompt_and_the_rest_is_not_asked_again(
     context: BrowserContext, talking: str, talkers: Path, llm: FakeLLM

@@ -20,6 +20,9 @@ async def test_a_run_at_a_glance(recorded: Path, serve: Serve) -> None:
     served = await serve(recorded)
     said = (await served.get("/api/overview")).said
     assert (said["run"], said["kind"], said["status"], said["agents"]) == ("", "simulate", "finished", 10)
+    assert said["name"] == "run", (
+        "as its folder is named: a rehearsal is called `simulate` unless somebody says otherwise"
+    )
     assert said["living"] is None
     assert "path" not in said, "the page names runs by address"
 

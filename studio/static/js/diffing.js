@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { dialog } from "./dialog.js";
 import { empty, failed, foreign, h, loading, swap, visible } from "./dom.js";
-import { count, fixed, plural } from "./format.js";
+import { count, fixed, measured, plural } from "./format.js";
 import { goTo } from "./model.js";
 import { state } from "./store.js";
 
@@ -17,7 +17,9 @@ export async function showDiff(against) {
   const read = async (other) => {
     swap(body, loading("Comparing"));
     try {
-      const found = await get("diff", { run: state.run, against: other });
+      // What a fork did otherwise is read from its parent to it, whichever of the two is open.
+      const back = runs(find(state.tree, state.run)).some((f) => f.run === other);
+      const found = await get("diff", back ? { run: other, against: state.run } : { run: state.run, against: other });
       swap(body, draw(found, (agent, page) => (close(), goTo(agent, page, ""))));
     } catch (problem) {
       swap(body, failed(problem));
@@ -25,7 +27,11 @@ export async function showDiff(against) {
   };
   choice.addEventListener("change", () => read(choice.value));
   if (against === undefined && parent === null) {
-    if (choice.options.length) return read(choice.value);
+    if (choice.options.length) {
+      const lived = runs(state.tree).filter((f) => f.run !== state.run && f.status === "finished").at(-1);
+      if (lived) choice.value = lived.run;
+      return read(choice.value);
+    }
     swap(body, empty("This run has no parent and no forks: there is nothing to compare it with. Press f to fork it."));
     return undefined;
   }
@@ -35,6 +41,8 @@ export async function showDiff(against) {
 
 /** All runs of the tree, the root first. */
 export const runs = (fork) => (fork ? [fork, ...fork.forks.flatMap(runs)] : []);
+
+const find = (fork, run) => runs(fork).find((f) => f.run === run) ?? null;
 
 function parentOf(fork, run) {
   if (!fork) return null;
@@ -73,17 +81,16 @@ function draw(d, open) {
 }
 
 const numbers = (rows, d) =>
-  h("table", { class: "changes numbers" }, h("thead", {}, h("tr", {}, h("th", {}, ""), h("th", { class: "number" }, foreign(d.a.name)), h("th", { class: "number" }, foreign(d.b.name)), h("th", { class: "number" }, "difference"))), h("tbody", {}, rows.map(([name, m]) => h("tr", { "data-metric": name }, h("td", {}, m.label ?? name), num(m.a), num(m.b), h("td", { class: `number ${m.difference ? "moved" : "faint"}` }, signed(m.difference))))));
+  h("table", { class: "changes numbers" }, h("thead", {}, h("tr", {}, h("th", {}, ""), h("th", { class: "number" }, foreign(d.a.name)), h("th", { class: "number" }, foreign(d.b.name)), h("th", { class: "number" }, "difference"))), h("tbody", {}, rows.map(([name, m]) => h("tr", { "data-metric": name }, h("td", {}, m.label ?? name), num(m.a, m.unit), num(m.b, m.unit), h("td", { class: `number ${m.difference ? "moved" : "faint"}` }, m.difference === 0 ? "0" : measured(m.difference, m.unit, true))))));
 
-const num = (v) => h("td", { class: "number" }, typeof v === "number" ? (Number.isInteger(v) ? count(v) : fixed(v, 3)) : "–");
-const signed = (v) => (typeof v !== "number" ? "–" : v === 0 ? "0" : `${v > 0 ? "+" : "−"}${Number.isInteger(v) ? count(Math.abs(v)) : fixed(Math.abs(v), 3)}`);
+const num = (v, unit) => h("td", { class: "number" }, measured(v, unit));
 
 function pair(agent, pages, open, d, go) {
   const node = h(
     "details", { class: "agent-diff", open, "data-agent": agent },
     h("summary", {}, h("span", { class: "strong" }, "agent ", foreign(agent)), h("span", { class: "soft small" }, ` ${pages.length === 1 ? "page" : "pages"} ${pages.map((p) => p.page).join(", ")}`)),
     pages.map((p) =>
-      h("div", { class: "sides" }, h("button", { class: "link page", onclick: () => go(agent, p.page) }, `page ${p.page}`), h("section", {}, h("div", { class: "role" }, foreign(d.a.name)), did(p.a, p.b)), h("section", {}, h("div", { class: "role" }, foreign(d.b.name)), did(p.b, p.a))),
+      h("div", { class: "sides" }, h("button", { class: "link page", onclick: () => go(agent, p.page) }, `page ${p.page}`, p.field && JSON.stringify(p.a) === JSON.stringify(p.b) ? [": the same, but ", h("code", {}, p.field)] : null), h("section", {}, h("div", { class: "role" }, foreign(d.a.name)), did(p.a, p.b)), h("section", {}, h("div", { class: "role" }, foreign(d.b.name)), did(p.b, p.a))),
     ),
   );
   // The comparison names items by id; their titles stand in the agent's pages, read when they are looked at.

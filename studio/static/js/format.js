@@ -12,6 +12,18 @@ export const compact = (value) => (value === null || value === undefined ? "–"
 /** A measured number with `digits` decimals; nothing -> a dash. */
 export const fixed = (value, digits = 1) => (typeof value === "number" && Number.isFinite(value) ? value.toFixed(digits) : "–");
 
+/** A number of the summaries in its unit; `signed`: a difference of two, of shares in points. One too small to show is told as such. */
+export function measured(value, unit, signed = false) {
+  if (typeof value !== "number" || !Number.isFinite(value)) return "–";
+  const share = unit === "share";
+  const digits = unit === "count" ? 0 : share ? 1 : unit === "bits" ? 4 : 2;
+  const [size, least] = [Math.abs(share ? 100 * value : value), 10 ** -digits];
+  const little = size > 0 && size < least / 2;
+  const shown = little ? `< ${least.toFixed(digits)}` : size.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const sign = little ? "" : value < 0 ? "−" : signed && value > 0 ? "+" : "";
+  return `${sign}${unit === "usd" ? "$" : ""}${shown}${share ? (signed ? " pp" : " %") : unit === "seconds" ? " s" : ""}`;
+}
+
 /** US dollars; null is a price that nobody knows. */
 export function money(value) {
   if (value === null || value === undefined) return "–";

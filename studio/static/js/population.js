@@ -12,9 +12,9 @@ const number = (name, label, title, width, show) => ({ name, label, title, width
 const whole = (v) => (v === null || v === undefined ? "–" : String(v));
 
 const COLUMNS = [
-  { name: "agent", label: "agent", title: "Who", width: 72, cell: (i) => visible(col("agent")[i]).slice(0, 80) },
-  number("pages", "page", "Pages lived", 48, whole),
-  { name: "status", label: "is", title: "browsing, left, or stopped at the cap", width: 74, cell: (i) => String(col("status")[i]) },
+  { name: "agent", label: "agent", title: "Who", width: 66, cell: (i) => visible(col("agent")[i]).slice(0, 80) },
+  number("pages", "pages", "Pages lived", 54, whole),
+  { name: "status", label: "is", title: "browsing, left, or stopped (still there after the last page)", width: 74, cell: (i) => String(col("status")[i]) },
   number("satisfaction", "sat.", "Satisfaction, 1 to 10, after the last page", 44, (v) => fixed(v)),
   number("chosen", "chosen", "Items chosen", 56, whole),
   number("mean_rating", "rating", "Mean rating given", 52, (v) => fixed(v)),
@@ -167,7 +167,7 @@ function draw() {
       bars({ title: "pages lived", bins: lived, narrow: (b) => only(b.low === b.high ? `pages=${b.low}` : `pages>=${b.low} pages<=${b.high}`) }),
       bars({ title: "satisfaction", bins: felt, narrow: (b) => only(`sat>=${b.low} sat${b.high === 10 ? "<=" : "<"}${b.high}`) }),
     ),
-    h("div", { class: "legend" }, legend.map(([kind, n]) => h("button", { class: "chip", "data-key": `legend-${kind}`, onclick: () => only(kind), title: `Show those who are ${kind}` }, h("i", { class: `dot ${kind}` }), `${count(n)} ${kind}`))),
+    h("div", { class: "legend" }, legend.map(([kind, n]) => h("button", { class: "chip", "data-key": `legend-${kind}`, onclick: () => only(kind), title: kind === "stopped" ? "Show those who were still there after the last page" : `Show those who are ${kind}` }, h("i", { class: `dot ${kind}` }), `${count(n)} ${kind}`))),
   );
 }
 

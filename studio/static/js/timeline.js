@@ -85,7 +85,7 @@ function card(page) {
     h(
       "footer", {},
       page.feeling ? h("p", {}, h("span", { class: "label" }, "felt"), foreign(page.feeling, { class: "foreign clamp" })) : null,
-      decision?.reason ? h("p", {}, h("span", { class: "label" }, "decided"), foreign(decision.reason, { class: "foreign clamp" }), decision.invalid ? h("span", { class: "tag left" }, "no valid answer") : null) : null,
+      decision?.reason ? h("p", {}, h("span", { class: "label" }, "decided"), foreign(decision.reason === "scripted" ? "by the formula of scripted users" : decision.reason, { class: "foreign clamp" }), typeof decision.fatigue === "number" ? h("span", { class: "soft small nowrap", title: "Fatigue after the page, 0 to 1" }, `fatigue ${fixed(decision.fatigue, 2)}`) : null, decision.invalid ? h("span", { class: "tag left" }, "no valid answer") : null) : null,
       page.interview?.text ? h("p", {}, h("span", { class: "label" }, "interview"), foreign(page.interview.text, { class: "foreign clamp" })) : null,
     ),
   );
