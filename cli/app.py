@@ -21,6 +21,7 @@ from . import (
     optimize,
     personas,
     prompts,
+    rank,
     replay,
     report,
     resume,
@@ -92,6 +93,7 @@ app.command("rewrite", rich_help_panel=REHEARSE, epilog=rewrite.EPILOG)(rewrite.
 app.command("resume", rich_help_panel=REHEARSE)(resume.command)
 app.command("replay", rich_help_panel=REHEARSE)(replay.command)
 app.command("stability", rich_help_panel=SEARCH, epilog=stability.EPILOG)(stability.command)
+app.add_typer(rank.app, name="rank", rich_help_panel=SEARCH)
 app.command("report", rich_help_panel=LOOK)(report.command)
 app.command("interview", rich_help_panel=LOOK, epilog=interview.EPILOG)(interview.command)
 app.add_typer(debug.app, name="debug", rich_help_panel=LOOK)

@@ -21,6 +21,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("augment",),
     ("interview",),
     ("stability",),
+    ("rank",),
+    *(("rank", verb) for verb in ("fit", "eval", "query")),
     ("resume",),
     ("rewrite",),
     ("replay",),

@@ -1,0 +1,6 @@
+"""Makes `planted` importable: worlds whose truth is known."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
