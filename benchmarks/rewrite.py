@@ -65,6 +65,7 @@ async def endpoint(what: str, judge: Any, queries: int, concurrency: int, latenc
         with Run.open(path) as run:
             calls, found = len(run.calls) - 1, numbers(run)["numbers"]  # without the check before anything
         rewrites, ideal = found["rewrites"]["value"], calls * latency / 1000 / concurrency
+        span = server.stats()["last_s"] - server.stats()["first_s"]
         alone = await bare(server.base_url, calls, concurrency)
         return {
             "what": what,
@@ -75,6 +76,7 @@ async def endpoint(what: str, judge: Any, queries: int, concurrency: int, latenc
             "ideal_s": round(ideal, 2),
             "wall_over_ideal": round(wall / ideal, 3) if ideal else None,
             "wall_over_bare": round(wall / alone, 3),
+            "first_to_last_call_s": round(span, 2),
             "rewrites_per_s": round(rewrites / wall, 1),
             "cpu_ms_per_rewrite": round(1000 * cpu / rewrites, 2),
         }

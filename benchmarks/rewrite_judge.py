@@ -1,6 +1,6 @@
 """How well a rewrite's check agrees with people: 2,430 variations of 243 queries, labelled valid or not (RECLOOP_DATA).
 
-    python benchmarks/rewrite_judge.py [--local] [--judge MODEL --votes 1] [--limit N]
+    python benchmarks/rewrite_judge.py [--local] [--judge MODEL --votes 1] [--queries N]
 
 Each check gives a number per variation: cosine of static word vectors, cosine of hashed words, overlap of letters in threes;
 with `--local` the embedded model's log-odds of yes (corrected by the same question about nothing) and how much likelier the
@@ -130,9 +130,13 @@ def main() -> None:
     parser.add_argument("--local", action="store_true", help="the embedded model too (some minutes)")
     parser.add_argument("--judge", help="a chat model, by name")
     parser.add_argument("--votes", type=int, default=1)
-    parser.add_argument("--limit", type=int, help="the first so many variations only")
+    parser.add_argument("--queries", type=int, help="so many queries only, drawn at random")
     given = parser.parse_args()
-    data = rows()[: given.limit]
+    data = rows()
+    if given.queries:
+        texts = sorted({row["original_query"] for row in data})
+        kept = {texts[i] for i in np.random.default_rng(0).permutation(len(texts))[: given.queries]}
+        data = [row for row in data if row["original_query"] in kept]
     pairs = [(row["original_query"], row["variation"]) for row in data]
     label = np.array([row["valid"] == "True" for row in data])
     groups = np.array([f"{row['dataset']}/{row['q_id']}" for row in data])

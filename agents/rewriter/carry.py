@@ -276,8 +276,8 @@ def _judge(config: RewriteConfig, writer: Door | None, api_key: str | None, comm
 
 def _unfit(name: str) -> RewriteError:
     return RewriteError(
-        f"{name} cannot judge: a model of this size tells kept meanings from lost ones no better than chance"
-        "\n  name a larger one, or leave --judge out (docs/rewrite.md has the measurement)"
+        f"{name} cannot judge: a model of this size is plumbing-grade, and its verdicts would say nothing"
+        "\n  name a larger one, or leave --judge out"
     )
 
 

@@ -1,8 +1,7 @@
 """A small local model chooses among what rules propose: by how much likelier a persona makes a wording than nobody does.
 
 One call per (query, persona) scores all proposals twice, after the persona and after nobody in particular; the difference
-per word is the order in which they are tried. A model of this size orders wordings little better than chance
-(docs/rewrite.md says how well): the results show the machinery.
+per word is the order in which they are tried. A model of this size is plumbing-grade: the results show the machinery.
 """
 
 from __future__ import annotations
