@@ -52,6 +52,7 @@ def conclude(path: Path, as_json: bool) -> None:
         print_summary(summary, console)
         say()
         say(f"run      {path}\nreport   {page}\npicture  {picture}")
+        note(f"look inside:  recloop debug {shlex.quote(str(path))}")
     if status != "finished":
         note(f"{status}: {reason}")
         _say_resume(path, larger_budget(budget, reason))

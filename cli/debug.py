@@ -575,11 +575,16 @@ def diff(
 
     with _opened(context) as debugger:
         found = debugger.diff(other)
-        names = titles(debugger.run)
+        names, seen = titles(debugger.run), debugger.overview()
     if as_json:
         print_json(plain(found))
-    else:
-        say_diff(found, names)
+        return
+    say_diff(found, names)
+    if seen.status != "finished":
+        name = shlex.quote(str(_path(context)))
+        note(
+            f"it has lived {seen.page} of {seen.pages} pages, and what it has not lived counts as other; to live on:  recloop debug {name} live"
+        )
 
 
 @app.command()

@@ -188,8 +188,10 @@ class _Check:
         try:
             Persona.model_validate({**self.personas[agents[0]], edit.field: value})
         except ValidationError as error:
-            said = error.errors()[0]["msg"]
-            raise DebugError(f"{edit.field} cannot be {json.dumps(value)[:60]}: {said}\n  another value") from None
+            about = Persona.model_fields[edit.field].metadata
+            ends = [getattr(each, end) for end in ("ge", "le") for each in about if hasattr(each, end)]
+            hint = f"it goes from {ends[0]} to {ends[1]}" if len(ends) == 2 else error.errors()[0]["msg"]
+            raise DebugError(f"{edit.field} cannot be {json.dumps(value)[:60]}\n  {hint}") from None
         return settled
 
     def _memory(self, edit: MemoryEdit, agents: Sequence[str]) -> None:

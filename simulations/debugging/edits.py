@@ -200,7 +200,7 @@ def parse(text: str, *, files: bool = True) -> Edit:
 
 
 FORMS = {
-    "trait": "trait FIELD=VALUE, for example trait activity=2",
+    "trait": "trait FIELD=VALUE, for example trait activity=2 (or conformity, diversity: 1 to 3)",
     "memory": 'memory add "TEXT" [kind=factual|emotional|navigation] [importance=1..10], memory N = "TEXT", or memory drop N',
     "state": "state satisfaction=2 (or watched, bad_pages)",
     "slate": "slate = ITEM,ITEM,...",

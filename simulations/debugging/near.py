@@ -21,4 +21,4 @@ def near_or_all(name: str, there: Iterable[str]) -> str:
     """The near names, or those that there are, as the second line of an error."""
     names = list(there)
     more = ", …" if len(names) > MOST else ""
-    return near(name, names) or f"there are {', '.join(names[:MOST]) or 'none'}{more}"
+    return near(name, names) or f"there {'is' if len(names) == 1 else 'are'} {', '.join(names[:MOST]) or 'none'}{more}"

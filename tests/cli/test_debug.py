@@ -182,6 +182,13 @@ def test_a_difference_names_titles_and_says_what_differs_where_nothing_shows(cli
     assert "Zif " in told, "what was chosen, by its title"
 
 
+def test_a_difference_of_a_fork_that_is_not_lived_says_so(cli: Any, evening: Path) -> None:
+    fresh = cli("debug", "evening", "fork", "--page", 1, "--name", "fresh", "--json").json["fork"]
+    assert "has lived 1 of 4 pages" in cli("debug", fresh, "diff").err
+    cli("debug", fresh, "live")
+    assert cli("debug", fresh, "diff").err == ""
+
+
 def test_what_is_at_its_end_says_what_else_there_is(cli: Any, evening: Path) -> None:
     over = cli("debug", "evening", "live")
     assert over.code == 0

@@ -463,7 +463,7 @@ def test_some_agents_of_a_recommender_that_refits_are_refused(tmp_path: Path) ->
 WRONG = {
     "nobody: trait activity=2": "no agent 'nobody'",
     "trait activty=2": "did you mean activity",
-    "trait activity=9": "activity cannot be 9",
+    "trait activity=9": "activity cannot be 9\n  it goes from 1 to 3",
     "{agent}: memory drop 99": "has no memory 99",
     "memory drop 0": "say whose",
     "{agent}: state satisfacton=2": "did you mean satisfaction",
