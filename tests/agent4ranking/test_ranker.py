@@ -260,3 +260,19 @@ def test_vectors_are_computed_once_and_a_damaged_cache_is_made_anew(tmp_path: Pa
     for file in tmp_path.iterdir():
         file.write_bytes(b"not a database, and long enough to look like something" * 100)
     assert np.array_equal(Encoder(counted, "counted", 16, tmp_path)(["rug"]), again[:1])
+
+
+def test_several_seeds_are_averaged_by_query_before_anything_is_compared(
+    ranker: Path, data: SearchSet, views: Views, encoder: Encoder, tmp_path: Path
+) -> None:
+    from recloop.methods.agent4ranking.evaluate import together
+
+    fit(data, views, tmp_path / "other", CONFIG.model_copy(update={"seed": 1}), encoder)
+    times = [evaluate(folder, data, views, encoder) for folder in (ranker, tmp_path / "other")]
+    found = together(times)
+    by_query = [dict(zip(t.held_out["full"].queries, t.held_out["full"].values("raw"), strict=True)) for t in times]
+    assert list(by_query[0]) != list(by_query[1]), "another seed has other folds, so another order"
+    wanted = [(by_query[0][query] + by_query[1][query]) / 2 for query in found.held_out["full"].queries]
+    assert found.held_out["full"].values("raw") == pytest.approx(wanted)
+    assert len(found.alphas) == 6
+    assert found.held_out["full"].against(found.held_out["full"], "raw").mean == 0
