@@ -8,8 +8,22 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from .options import (
+    ASKED,
+    CARRIED,
+    REHEARSED,
+    CarriedJson,
+    StudyBudget,
+    StudyColumns,
+    StudyData,
+    StudyFile,
+    StudyModel,
+    StudySeed,
+    StudySettings,
+    flag,
+)
 from .output import note
-from .study import ASKED, CARRIED, EPILOG, REHEARSED, carry_study_out, columns_of, flag, given, values_of
+from .study import EPILOG, carry_study_out, columns_of, given, values_of
 
 __all__ = ["EPILOG", "command"]
 
@@ -43,19 +57,12 @@ def command(
             text="Any other setting of the study, see recloop study augment --help (repeatable).",
         ),
     ] = None,
-    seed: Annotated[
-        int | None, flag(metavar="N", panel=ASKED, text="Everything random follows from it (default: 0).")
-    ] = None,
+    seed: StudySeed = None,
     seeds: Annotated[
         int | None, flag(metavar="K", panel=ASKED, text="Repetitions with other seeds (default: 5).")
     ] = None,
-    data: Annotated[
-        str | None, flag(metavar="NAME|PATH", panel=REHEARSED, text="Data set (default: movietweetings).")
-    ] = None,
-    columns: Annotated[
-        str | None,
-        flag(metavar="ROLE=NAME,...", panel=REHEARSED, text="Which column is what: user=uid,item=movie."),
-    ] = None,
+    data: StudyData = None,
+    columns: StudyColumns = None,
     users: Annotated[int | None, flag(metavar="N", panel=REHEARSED, text="Simulated users (default: 500).")] = None,
     pages: Annotated[
         int | None, flag(metavar="N", panel=REHEARSED, text="Pages before everybody leaves (default: 5).")
@@ -63,13 +70,8 @@ def command(
     recommender: Annotated[
         str | None, flag(metavar="SPEC", panel=REHEARSED, text="Whose pages the users browse (default: ease).")
     ] = None,
-    model: Annotated[
-        str | None, flag(metavar="NAME", panel=REHEARSED, text="Who plays the users (default: scripted).")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        flag("--set", metavar="KEY=VALUE", panel=REHEARSED, text="Any other setting of recloop simulate (repeatable)."),
-    ] = None,
+    model: StudyModel = None,
+    settings: StudySettings = None,
     export: Annotated[
         Path | None,
         flag(metavar="DIR", panel=EXPORTED, text="Write the first seed's simulated rows into this folder."),
@@ -82,14 +84,8 @@ def command(
         bool,
         typer.Option("--whole", rich_help_panel=EXPORTED, help="The real training rows before them (simulated: 0)."),
     ] = False,
-    budget: Annotated[
-        str | None,
-        flag(metavar="LIMITS", panel=CARRIED, text="Hard limits over all rehearsals together: usd=1,calls=500."),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        flag(metavar="FILE.toml", panel=CARRIED, text=r"The study's settings, and a table \[rehearsal]; flags win."),
-    ] = None,
+    budget: StudyBudget = None,
+    config: StudyFile = None,
     out: Annotated[
         Path | None,
         flag(
@@ -98,9 +94,7 @@ def command(
             text="The study's folder (default: ./recloop-runs/<date>-augment); goes on with one.",
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", rich_help_panel=CARRIED, help="Print JSON, nothing else, on stdout.")
-    ] = False,
+    as_json: CarriedJson = False,
 ) -> None:
     """Turn what simulated users do into training rows, and judge on real ones.
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import Json
 from .output import bar, number, print_json, print_table, say, short
 
 app = typer.Typer(help="Data sets: which are at hand, what is in one.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")]
 Columns = Annotated[
     str | None,
     typer.Option(

@@ -28,6 +28,7 @@ from .debug_shown import (
     show_memory,
     show_state,
 )
+from .options import Json
 from .output import FAILED, PAUSED, CommandError, note, number, print_json, print_table, say, short
 
 if TYPE_CHECKING:
@@ -87,7 +88,6 @@ def _verbs_of(ctx: Any, group: TyperGroup) -> dict[str, Any]:
 
 app = typer.Typer(cls=RunFirst, invoke_without_command=True, no_args_is_help=True, epilog=EPILOG)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")]
 Agent = Annotated[str | None, typer.Option("--agent", metavar="ID", help="Whose page (default: where one is).")]
 Page = Annotated[int | None, typer.Option("--page", min=0, metavar="P", help="Which, from 0 (default: where one is).")]
 Budget = Annotated[

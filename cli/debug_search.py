@@ -27,6 +27,7 @@ from .debug_search_shown import (
     say_waits,
 )
 from .debug_shown import plain
+from .options import Json
 from .output import FAILED, PAUSED, CommandError, note, print_json, print_table, say, short
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")]
 Budget = Annotated[str | None, typer.Option(metavar="LIMITS", help="Hard limits for what is asked: usd=1,calls=500.")]
 Stops = Annotated[bool, typer.Option("--stop/--no-stop", help="Pause where a breakpoint holds.")]
 More = Annotated[int | None, typer.Option("--steps", min=1, metavar="N", help="At most N steps (default: to the end).")]

@@ -10,11 +10,12 @@ import platform
 import re
 import shlex
 import sys
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from .. import __version__
+from .options import Json
 from .output import FAILED, print_json, print_table, say, short
 
 RUNTIMES = {"cyllama": "cyllama.llama.llama_cpp", "xllamacpp": "xllamacpp"}
@@ -22,7 +23,7 @@ RUNTIMES = {"cyllama": "cyllama.llama.llama_cpp", "xllamacpp": "xllamacpp"}
 
 
 def command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Say what is installed, what is missing, and the command that mends it.
 

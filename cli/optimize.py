@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import CARRIED, CarriedJson, Concurrency, Json, Out, Timeout, endpoint_flag, flag, price_flag, seed_flag
 from .output import FAILED, PAUSED, CommandError, console, note, number, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -23,18 +24,14 @@ Tasks, optimizers, statistics, lineage: docs/optimize.md"""
 WAITS = " waits for approval"
 """In the reason of a search that stands at a prompt for a person to approve (`prompt_opt/search.py`)."""
 
-WHAT, HOW, WHO, CARRY = "What is optimized", "How it is searched", "Who answers and who writes", "How it is carried out"
+WHAT, HOW, WHO = "What is optimized", "How it is searched", "Who answers and who writes"
 
 app = typer.Typer(invoke_without_command=True, no_args_is_help=False, epilog=EPILOG)
 
 
-def _flag(*names: str, panel: str, text: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, metavar=metavar, rich_help_panel=panel, show_default=False, help=text)
-
-
 Config = Annotated[
     Path | None,
-    _flag("--config", metavar="FILE.toml", panel=CARRY, text="The same settings as a file; flags win over it."),
+    flag("--config", metavar="FILE.toml", panel=CARRIED, text="The same settings as a file; flags win over it."),
 ]
 
 
@@ -43,7 +40,7 @@ def command(
     context: typer.Context,
     task: Annotated[
         str | None,
-        _flag(
+        flag(
             metavar="NAME",
             panel=WHAT,
             text="session, news, rerank, simulator, rewrite, or dspy:module:program (default: session).",
@@ -51,13 +48,13 @@ def command(
     ] = None,
     data: Annotated[
         str | None,
-        _flag(
+        flag(
             metavar="NAME|PATH", panel=WHAT, text="Data set or file (default: the task's own; session: movietweetings)."
         ),
     ] = None,
     task_options: Annotated[
         list[str] | None,
-        _flag(
+        flag(
             "--task-option",
             metavar="KEY=VALUE",
             panel=WHAT,
@@ -66,11 +63,11 @@ def command(
     ] = None,
     metric: Annotated[
         str | None,
-        _flag(metavar="NAME", panel=WHAT, text="What is maximised: ndcg@10, hr@5, mrr, ... (default: the task's own)."),
+        flag(metavar="NAME", panel=WHAT, text="What is maximised: ndcg@10, hr@5, mrr, ... (default: the task's own)."),
     ] = None,
     seed_prompt: Annotated[
         list[str] | None,
-        _flag(
+        flag(
             "--seed-prompt",
             metavar="[PART=]FILE",
             panel=WHAT,
@@ -79,13 +76,11 @@ def command(
     ] = None,
     optimizer: Annotated[
         str | None,
-        _flag(
-            metavar="NAME", panel=HOW, text="racing, recprompt, po4isr, mipro, gepa, copro, simba (default: racing)."
-        ),
+        flag(metavar="NAME", panel=HOW, text="racing, recprompt, po4isr, mipro, gepa, copro, simba (default: racing)."),
     ] = None,
     optimizer_options: Annotated[
         list[str] | None,
-        _flag(
+        flag(
             "--option",
             metavar="KEY=VALUE",
             panel=HOW,
@@ -94,7 +89,7 @@ def command(
     ] = None,
     selector: Annotated[
         str | None,
-        _flag(
+        flag(
             metavar="NAME",
             panel=HOW,
             text="Who finds the best of several prompts: racing, halving, rejects, ucb1, po4isr, full (default: the optimizer's own).",
@@ -102,71 +97,60 @@ def command(
     ] = None,
     as_released: Annotated[
         bool | None,
-        _flag(
+        flag(
             "--as-released",
             panel=HOW,
             text="recprompt, po4isr: with the published code's defects, to see what they cost.",
         ),
     ] = None,
-    seed: Annotated[
-        int | None, _flag(metavar="N", panel=HOW, text="Everything random follows from it (default: 0).")
-    ] = None,
-    search: Annotated[int | None, _flag(metavar="N", panel=HOW, text="Most cases to search on (default: 80).")] = None,
+    seed: Annotated[int | None, seed_flag(HOW)] = None,
+    search: Annotated[int | None, flag(metavar="N", panel=HOW, text="Most cases to search on (default: 80).")] = None,
     selection: Annotated[
-        int | None, _flag(metavar="N", panel=HOW, text="Most cases to choose the winner on (default: 60).")
+        int | None, flag(metavar="N", panel=HOW, text="Most cases to choose the winner on (default: 60).")
     ] = None,
     test: Annotated[
-        int | None, _flag(metavar="N", panel=HOW, text="Most sealed cases for the verdict, opened once (default: 100).")
+        int | None, flag(metavar="N", panel=HOW, text="Most sealed cases for the verdict, opened once (default: 100).")
     ] = None,
-    approve: Annotated[bool | None, _flag("--approve", panel=HOW, text="Ask me before a prompt is accepted.")] = None,
+    approve: Annotated[bool | None, flag("--approve", panel=HOW, text="Ask me before a prompt is accepted.")] = None,
     model: Annotated[
         str | None,
-        _flag(
+        flag(
             metavar="NAME",
             panel=WHO,
             text="local/smollm2, openai/NAME, http://HOST/v1#NAME, any LiteLLM provider/NAME (default: local/smollm2).",
         ),
     ] = None,
-    base_url: Annotated[str | None, _flag(metavar="URL", panel=WHO, text="Endpoint of an openai/... model.")] = None,
+    base_url: Annotated[str | None, endpoint_flag(WHO)] = None,
     proposer_model: Annotated[
         str | None,
-        _flag(
+        flag(
             metavar="NAME", panel=WHO, text="Who writes prompts (default: the same; where it cannot, a bank of edits)."
         ),
     ] = None,
-    proposer_base_url: Annotated[
-        str | None, _flag(metavar="URL", panel=WHO, text="Endpoint of an openai/... proposer.")
-    ] = None,
-    price: Annotated[
-        str | None,
-        _flag(
-            metavar="in=A,out=B", panel=WHO, text="US dollars per million tokens of the model, where no table knows."
-        ),
-    ] = None,
+    proposer_base_url: Annotated[str | None, endpoint_flag(WHO, "proposer")] = None,
+    price: Annotated[str | None, price_flag(WHO)] = None,
     proposer_price: Annotated[
-        str | None, _flag(metavar="in=A,out=B", panel=WHO, text="The same for the proposer.")
+        str | None, flag(metavar="in=A,out=B", panel=WHO, text="The same for the proposer.")
     ] = None,
     budget: Annotated[
         str | None,
-        _flag(
+        flag(
             metavar="LIMITS",
-            panel=CARRY,
+            panel=CARRIED,
             text="Hard limits over all roles: usd=1,calls=500,tokens=1e6,seconds=600; the sealed test's share is kept back.",
         ),
     ] = None,
-    concurrency: Annotated[
-        int | None, _flag(metavar="N", panel=CARRY, text="Calls in flight at once (default: 64).")
+    concurrency: Concurrency = None,
+    timeout: Timeout = None,
+    name: Annotated[
+        str | None, flag(metavar="NAME", panel=CARRIED, text="Name of the run (default: optimize).")
     ] = None,
-    timeout: Annotated[
-        float | None, _flag(metavar="SECONDS", panel=CARRY, text="What one call may take (default: 60.0).")
-    ] = None,
-    name: Annotated[str | None, _flag(metavar="NAME", panel=CARRY, text="Name of the run (default: optimize).")] = None,
     config: Config = None,
-    out: Annotated[
-        Path | None, _flag(metavar="DIR", panel=CARRY, text="The run's folder (default: ./recloop-runs/<date>-<name>).")
-    ] = None,
-    dry_run: Annotated[bool, _flag("--dry-run", panel=CARRY, text="Say what it would take at most, and stop.")] = False,
-    as_json: Annotated[bool, _flag("--json", panel=CARRY, text="Print JSON, nothing else, on stdout.")] = False,
+    out: Out = None,
+    dry_run: Annotated[
+        bool, flag("--dry-run", panel=CARRIED, text="Say what it would take at most, and stop.")
+    ] = False,
+    as_json: CarriedJson = False,
 ) -> None:
     """Search for a better prompt, and prove it on cases that no search has seen.
 
@@ -466,7 +450,7 @@ def compare(
     ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Settings as a file.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the searches; goes on with one.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Hold optimizers against each other under an equal budget, on sealed cases.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import Json
 from .output import CommandError, console, lines, note, number, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Prompts of a search: show, compare and export them.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="A search's folder (`recloop optimize`).")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")]
 NAMES = "winner, seed, or the start of a candidate's id"
 SHORT = 6
 """Digits of an id in a table; any start that only one candidate has will do as its name."""

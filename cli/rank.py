@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import SHOWN, json_flag, search_columns, search_set, zero_grade
 from .output import FAILED, CommandError, note, print_json, print_table, say, short
 
 app = typer.Typer(
@@ -16,34 +17,11 @@ app = typer.Typer(
     epilog="Needs the torch extra. Exit code 1: the robust loss did not earn its place on the held-out queries.",
 )
 
-DATA, LEARNING, SHOWN = "What is ranked", "How it learns", "What is shown"
+DATA, LEARNING = "What is ranked", "How it learns"
 
-Data = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME|PATH",
-        rich_help_panel=DATA,
-        help="Search set: a known name, a folder, or a file of judged pairs.",
-    ),
-]
-Columns = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ROLE=NAME,...",
-        rich_help_panel=DATA,
-        show_default=False,
-        help="Which column is what: query=search_term,title=name,grade=stars.",
-    ),
-]
-Zero = Annotated[
-    float | None,
-    typer.Option(
-        metavar="GRADE",
-        rich_help_panel=DATA,
-        show_default=False,
-        help="The grade that means not relevant, where it is not 0.",
-    ),
-]
+Data = Annotated[str, search_set(DATA)]
+Columns = Annotated[str | None, search_columns(DATA)]
+Zero = Annotated[float | None, zero_grade(DATA)]
 Rewrites = Annotated[
     Path | None,
     typer.Option(
@@ -59,7 +37,7 @@ HeldOut = Annotated[
         metavar="FAMILY,...", rich_help_panel=DATA, help="Families of wordings that are only tested with, never learnt."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", rich_help_panel=SHOWN, help="Print JSON, nothing else, on stdout.")]
+Json = Annotated[bool, json_flag(SHOWN)]
 
 
 @app.command("fit")

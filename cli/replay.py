@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .options import Json
 from .output import FAILED, note, print_json, say
 
 
@@ -15,7 +16,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the replayed run here (default: a temporary folder).")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Run a recording again without a model, and say whether it came out the same.
 

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from .options import Json
 from .output import CommandError, print_json, say
 
 
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write one HTML page about a run: numbers, plots, baselines, sample users.
 

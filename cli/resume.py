@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .options import Json
 from .output import CommandError, note
 
 
@@ -33,7 +34,7 @@ def command(
             help="optimize: what to do with the prompt that waits for approval (FILE: take that text).",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Go on with a paused, killed or failed run, or with a finished one for more pages.
 

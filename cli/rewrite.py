@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from .options import CARRIED, CarriedJson, Concurrency, Out, Timeout, endpoint_flag, flag, price_flag
 from .output import PAUSED, CommandError, console, note, number, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -22,12 +23,7 @@ Personas, judge, what was measured: docs/rewrite.md"""
 SHOWN = 20
 """Rewrites that are printed; all are in the run's table and in --save."""
 
-WHAT, WHO, CARRY = "What is rewritten", "Who writes and who judges", "How it is carried out"
-SCORE = "What it is worth"
-
-
-def _flag(*names: str, panel: str, text: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, metavar=metavar, rich_help_panel=panel, show_default=False, help=text)
+WHAT, WHO, SCORE = "What is rewritten", "Who writes and who judges", "What it is worth"
 
 
 def command(
@@ -37,20 +33,20 @@ def command(
     ] = None,
     file: Annotated[
         str | None,
-        _flag("--queries", metavar="FILE", panel=WHAT, text="A CSV, TSV, JSONL, Parquet or text file of queries."),
+        flag("--queries", metavar="FILE", panel=WHAT, text="A CSV, TSV, JSONL, Parquet or text file of queries."),
     ] = None,
     data: Annotated[
         str | None,
-        _flag(metavar="NAME|PATH", panel=WHAT, text="The queries of a search set: shop-search, a folder, a file."),
+        flag(metavar="NAME|PATH", panel=WHAT, text="The queries of a search set: shop-search, a folder, a file."),
     ] = None,
     columns: Annotated[
         str | None,
-        _flag(metavar="ROLE=NAME,...", panel=WHAT, text="Columns of the file: query=search_term,query_id=id."),
+        flag(metavar="ROLE=NAME,...", panel=WHAT, text="Columns of the file: query=search_term,query_id=id."),
     ] = None,
-    limit: Annotated[int | None, _flag(metavar="N", panel=WHAT, text="Take the first N queries.")] = None,
+    limit: Annotated[int | None, flag(metavar="N", panel=WHAT, text="Take the first N queries.")] = None,
     persona: Annotated[
         list[str] | None,
-        _flag(
+        flag(
             metavar="NAME",
             panel=WHAT,
             text="A set (paper, shop) or a persona (woman, man, student, elder, hurried, expert, ...); repeatable (default: paper).",
@@ -58,13 +54,13 @@ def command(
     ] = None,
     personas: Annotated[
         str | None,
-        _flag(
+        flag(
             metavar="FILE", panel=WHAT, text="Your own personas, TOML or JSON; without --persona all of them are taken."
         ),
     ] = None,
     model: Annotated[
         str | None,
-        _flag(
+        flag(
             metavar="NAME",
             panel=WHO,
             text="rules (no model), local/smollm2, openai/NAME, http://HOST/v1#NAME, any LiteLLM provider/NAME (default: local/smollm2).",
@@ -72,99 +68,90 @@ def command(
     ] = None,
     judge: Annotated[
         str | None,
-        _flag(
+        flag(
             metavar="NAME",
             panel=WHO,
             text="Another model that judges, or none (default: the writer's own, where it can; then the output says so).",
         ),
     ] = None,
     votes: Annotated[
-        int | None, _flag(metavar="N", panel=WHO, text="Verdicts asked for on each rewrite (default: 1).")
+        int | None, flag(metavar="N", panel=WHO, text="Verdicts asked for on each rewrite (default: 1).")
     ] = None,
     rounds: Annotated[
         int | None,
-        _flag(metavar="N", panel=WHO, text="Most rewrites per query and persona, then the raw query (default: 3)."),
+        flag(metavar="N", panel=WHO, text="Most rewrites per query and persona, then the raw query (default: 3)."),
     ] = None,
     check: Annotated[
         str | None,
-        _flag(
-            metavar="NAME", panel=WHO, text="Similarity beside the judge: vectors, words or none (default: vectors)."
-        ),
+        flag(metavar="NAME", panel=WHO, text="Similarity beside the judge: vectors, words or none (default: vectors)."),
     ] = None,
     least: Annotated[
         float | None,
-        _flag(metavar="X", panel=WHO, text="A similarity below which a rewrite does not pass (default: 0.0, off)."),
+        flag(metavar="X", panel=WHO, text="A similarity below which a rewrite does not pass (default: 0.0, off)."),
     ] = None,
     temperature: Annotated[
-        float | None, _flag(metavar="X", panel=WHO, text="Of rewrites and repairs (default: 0.7).")
+        float | None, flag(metavar="X", panel=WHO, text="Of rewrites and repairs (default: 0.7).")
     ] = None,
     prompts: Annotated[
         list[str] | None,
-        _flag(
+        flag(
             "--prompt",
             metavar="NODE=FILE",
             panel=WHO,
             text="A prompt of yours for intent, rewrite, judge, repair_meaning, repair_role or repair_both (repeatable).",
         ),
     ] = None,
-    base_url: Annotated[str | None, _flag(metavar="URL", panel=WHO, text="Endpoint of an openai/... model.")] = None,
-    judge_base_url: Annotated[
-        str | None, _flag(metavar="URL", panel=WHO, text="Endpoint of an openai/... judge.")
-    ] = None,
-    price: Annotated[
-        str | None,
-        _flag(metavar="in=A,out=B", panel=WHO, text="US dollars per million tokens, where no table knows."),
-    ] = None,
-    judge_price: Annotated[str | None, _flag(metavar="in=A,out=B", panel=WHO, text="The same for the judge.")] = None,
+    base_url: Annotated[str | None, endpoint_flag(WHO)] = None,
+    judge_base_url: Annotated[str | None, endpoint_flag(WHO, "judge")] = None,
+    price: Annotated[str | None, price_flag(WHO)] = None,
+    judge_price: Annotated[str | None, flag(metavar="in=A,out=B", panel=WHO, text="The same for the judge.")] = None,
     seed: Annotated[
-        int | None, _flag(metavar="N", panel=CARRY, text="Rules and draws follow from it (default: 0).")
+        int | None, flag(metavar="N", panel=CARRIED, text="Rules and draws follow from it (default: 0).")
     ] = None,
     chunk: Annotated[
-        int | None, _flag(metavar="N", panel=CARRY, text="Queries written to the log at once (default: 20).")
+        int | None, flag(metavar="N", panel=CARRIED, text="Queries written to the log at once (default: 20).")
     ] = None,
     budget: Annotated[
         str | None,
-        _flag(
-            metavar="LIMITS", panel=CARRY, text="Hard limits over both models: usd=1,calls=500,tokens=1e6,seconds=600."
+        flag(
+            metavar="LIMITS",
+            panel=CARRIED,
+            text="Hard limits over both models: usd=1,calls=500,tokens=1e6,seconds=600.",
         ),
     ] = None,
-    concurrency: Annotated[
-        int | None, _flag(metavar="N", panel=CARRY, text="Calls in flight at once (default: 64).")
-    ] = None,
-    timeout: Annotated[
-        float | None, _flag(metavar="SECONDS", panel=CARRY, text="What one call may take (default: 60.0).")
-    ] = None,
-    name: Annotated[str | None, _flag(metavar="NAME", panel=CARRY, text="Name of the run (default: rewrite).")] = None,
+    concurrency: Concurrency = None,
+    timeout: Timeout = None,
+    name: Annotated[str | None, flag(metavar="NAME", panel=CARRIED, text="Name of the run (default: rewrite).")] = None,
     save: Annotated[
         Path | None,
-        _flag(metavar="FILE", panel=CARRY, text="Write all rewrites there: a name ending in .csv, .jsonl or .parquet."),
+        flag(
+            metavar="FILE", panel=CARRIED, text="Write all rewrites there: a name ending in .csv, .jsonl or .parquet."
+        ),
     ] = None,
     score: Annotated[
         str | None,
-        _flag(
+        flag(
             metavar="NAME|PATH",
             panel=SCORE,
             text="Say what the rewrites are worth to a search in this set: shop-search, a folder, a file.",
         ),
     ] = None,
     retriever: Annotated[
-        str, _flag(metavar="SPEC", panel=SCORE, text="Who searches: bm25, module:object, http://... (default: bm25).")
+        str, flag(metavar="SPEC", panel=SCORE, text="Who searches: bm25, module:object, http://... (default: bm25).")
     ] = "bm25",
     table: Annotated[
         Path | None,
-        _flag(
+        flag(
             metavar="FILE",
             panel=SCORE,
             text="With --score: keep each query's best rewrite there for look-up (.jsonl or .parquet).",
         ),
     ] = None,
-    out: Annotated[
-        Path | None, _flag(metavar="DIR", panel=CARRY, text="The run's folder (default: ./recloop-runs/<date>-<name>).")
-    ] = None,
+    out: Out = None,
     dry_run: Annotated[
-        bool, _flag("--dry-run", panel=CARRY, text="Say what it would take, and stop; no key needed.")
+        bool, flag("--dry-run", panel=CARRIED, text="Say what it would take, and stop; no key needed.")
     ] = False,
-    as_json: Annotated[bool, _flag("--json", panel=CARRY, text="Print JSON, nothing else, on stdout.")] = False,
+    as_json: CarriedJson = False,
 ) -> None:
     """Put queries as other people would, and check that they still ask for the same.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import Json
 from .output import CommandError, megabytes, note, number, print_json, print_table, say, short
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ app = typer.Typer(help="List, look at, compare and tidy recorded runs.", no_args
 
 ROOT = Path("recloop-runs")
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")]
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from . import options as shared
 from . import simulate_options as flag
 from .output import CommandError, print_json
 from .output import say as tell
@@ -54,12 +55,12 @@ def command(
     say: flag.Say = None,
     budget: flag.Budget = None,
     price: flag.Price = None,
-    concurrency: flag.Concurrency = None,
-    timeout: flag.Timeout = None,
+    concurrency: shared.Concurrency = None,
+    timeout: shared.Timeout = None,
     name: flag.Name = None,
-    out: flag.Out = None,
+    out: shared.Out = None,
     dry_run: flag.DryRun = False,
-    as_json: flag.Json = False,
+    as_json: shared.CarriedJson = False,
 ) -> None:
     """Let simulated users browse a recommender, and record every decision.
 

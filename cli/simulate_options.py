@@ -1,4 +1,4 @@
-"""The flags of `recloop simulate`: one per setting of `SimulateConfig`, under the same name.
+"""The flags of `recloop simulate`: one per setting of `SimulateConfig`, under the same name; those it shares are in `options.py`.
 
 Every flag is None unless given, so that a TOML file's value stays; the defaults stand in the help texts (a test holds them to
 the settings' own). A new setting is a new flag here, a parameter of the command, and a row in docs/simulate.md.
@@ -7,21 +7,13 @@ the settings' own). A new setting is a new flag here, a parameter of the command
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-WHAT, WHO, ASKED, SWITCHES, HOW = (
-    "What is rehearsed",
-    "Who browses",
-    "Who answers for them",
-    "Switches",
-    "How it is carried out",
-)
+from .options import CARRIED, flag, seed_flag
 
-
-def _flag(*names: str, metavar: str | None = None, panel: str, text: str) -> Any:
-    return typer.Option(*names, metavar=metavar, rich_help_panel=panel, show_default=False, help=text)
+WHAT, WHO, ASKED, SWITCHES = "What is rehearsed", "Who browses", "Who answers for them", "Switches"
 
 
 Config: TypeAlias = Annotated[
@@ -31,7 +23,7 @@ Config: TypeAlias = Annotated[
 
 Data: TypeAlias = Annotated[
     str | None,
-    _flag(
+    flag(
         metavar="NAME|PATH",
         panel=WHAT,
         text="Data set: a known name (recloop data list), a table, a folder (default: movietweetings).",
@@ -39,7 +31,7 @@ Data: TypeAlias = Annotated[
 ]
 Columns: TypeAlias = Annotated[
     str | None,
-    _flag(
+    flag(
         metavar="ROLE=NAME,...",
         panel=WHAT,
         text="Which column is what: user=uid,item=movie (roles: user, item, rating, time, title, genres, year).",
@@ -47,13 +39,13 @@ Columns: TypeAlias = Annotated[
 ]
 Core: TypeAlias = Annotated[
     int | None,
-    _flag(
+    flag(
         metavar="K", panel=WHAT, text="Keep users and items with K rows or more; 0: all (default: the data set's own)."
     ),
 ]
 Split: TypeAlias = Annotated[
     Literal["user_time", "random", "leave_last", "global_time"] | None,
-    _flag(
+    flag(
         metavar="WAY",
         panel=WHAT,
         text="Hold rows out by user_time, random, leave_last or global_time (default: user_time).",
@@ -61,7 +53,7 @@ Split: TypeAlias = Annotated[
 ]
 Test: TypeAlias = Annotated[
     float | None,
-    _flag(
+    flag(
         metavar="SHARE",
         panel=WHAT,
         text="Rows held out of everything a user or recommender is built from (default: 0.2).",
@@ -69,7 +61,7 @@ Test: TypeAlias = Annotated[
 ]
 Recommender: TypeAlias = Annotated[
     str | None,
-    _flag(
+    flag(
         metavar="SPEC",
         panel=WHAT,
         text="ease, itemknn, pop, random, bpr, ials, lightgcn, multvae; yours: module:object, file.py:object, http://..., a top-k file (default: ease).",
@@ -77,7 +69,7 @@ Recommender: TypeAlias = Annotated[
 ]
 RecommenderConfig: TypeAlias = Annotated[
     list[str] | None,
-    _flag(
+    flag(
         "--recommender-config",
         metavar="KEY=VALUE",
         panel=WHAT,
@@ -86,45 +78,43 @@ RecommenderConfig: TypeAlias = Annotated[
 ]
 RefitEvery: TypeAlias = Annotated[
     int | None,
-    _flag(
+    flag(
         metavar="K", panel=WHAT, text="Refit the recommender on what was watched every K pages; 0: frozen (default: 0)."
     ),
 ]
 
-Users: TypeAlias = Annotated[int | None, _flag(metavar="N", panel=WHO, text="Simulated users (default: 10).")]
-Pages: TypeAlias = Annotated[int | None, _flag(metavar="N", panel=WHO, text="Pages each may browse (default: 3).")]
-PageSize: TypeAlias = Annotated[int | None, _flag(metavar="N", panel=WHO, text="Items on a page (default: 4).")]
+Users: TypeAlias = Annotated[int | None, flag(metavar="N", panel=WHO, text="Simulated users (default: 10).")]
+Pages: TypeAlias = Annotated[int | None, flag(metavar="N", panel=WHO, text="Pages each may browse (default: 3).")]
+PageSize: TypeAlias = Annotated[int | None, flag(metavar="N", panel=WHO, text="Items on a page (default: 4).")]
 Interviews: TypeAlias = Annotated[
     str | None,
-    _flag(metavar="PAGE,...", panel=WHO, text="Interview everybody after these pages too, not only at the exit."),
+    flag(metavar="PAGE,...", panel=WHO, text="Interview everybody after these pages too, not only at the exit."),
 ]
-Seed: TypeAlias = Annotated[
-    int | None, _flag(metavar="N", panel=WHO, text="Everything random follows from it (default: 0).")
-]
+Seed: TypeAlias = Annotated[int | None, seed_flag(WHO)]
 Chance: TypeAlias = Annotated[
-    int | None, _flag(metavar="N", panel=WHO, text="Another seed for what users do alone: same users, other chance.")
+    int | None, flag(metavar="N", panel=WHO, text="Another seed for what users do alone: same users, other chance.")
 ]
 Tastes: TypeAlias = Annotated[
     Literal["genres", "llm"] | None,
-    _flag(panel=WHO, text="Who sums up tastes: a count of genres and words, or the model (default: genres)."),
+    flag(panel=WHO, text="Who sums up tastes: a count of genres and words, or the model (default: genres)."),
 ]
 Memory: TypeAlias = Annotated[
     Literal["words", "vectors"] | None,
-    _flag(panel=WHO, text="Relevance in memory by hashed words, or by text vectors, fetched once (default: words)."),
+    flag(panel=WHO, text="Relevance in memory by hashed words, or by text vectors, fetched once (default: words)."),
 ]
 Actions: TypeAlias = Annotated[
     str | None,
-    _flag(
+    flag(
         metavar="SET", panel=WHO, text="What can be done with an item: films, shop, or module:object (default: films)."
     ),
 ]
 Fatigue: TypeAlias = Annotated[
-    float | None, _flag(metavar="0..1", panel=WHO, text="Weight of fatigue; 0 takes it out (default: 1.0).")
+    float | None, flag(metavar="0..1", panel=WHO, text="Weight of fatigue; 0 takes it out (default: 1.0).")
 ]
 
 Model: TypeAlias = Annotated[
     str | None,
-    _flag(
+    flag(
         metavar="NAME",
         panel=ASKED,
         text="local/smollm2, local:FILE.gguf, openai/NAME, http://HOST/v1#NAME, any LiteLLM provider/NAME, or scripted "
@@ -132,31 +122,31 @@ Model: TypeAlias = Annotated[
     ),
 ]
 BaseUrl: TypeAlias = Annotated[
-    str | None, _flag(metavar="URL", panel=ASKED, text="Endpoint of an openai/... model that is not OpenAI's own.")
+    str | None, flag(metavar="URL", panel=ASKED, text="Endpoint of an openai/... model that is not OpenAI's own.")
 ]
 Mode: TypeAlias = Annotated[
     Literal["auto", "generate", "score"] | None,
-    _flag(panel=ASKED, text="The model writes answers, or its likelihoods are read and code decides (default: auto)."),
+    flag(panel=ASKED, text="The model writes answers, or its likelihoods are read and code decides (default: auto)."),
 ]
 Plan: TypeAlias = Annotated[
     Literal["fused", "faithful"] | None,
-    _flag(panel=ASKED, text="generate: one call a page, or Agent4Rec's own sequence (default: fused)."),
+    flag(panel=ASKED, text="generate: one call a page, or Agent4Rec's own sequence (default: fused)."),
 ]
 Prompt: TypeAlias = Annotated[
     list[str] | None,
-    _flag("--prompt", metavar="NODE=FILE", panel=ASKED, text="Replace a prompt, e.g. page=mine.md (repeatable)."),
+    flag("--prompt", metavar="NODE=FILE", panel=ASKED, text="Replace a prompt, e.g. page=mine.md (repeatable)."),
 ]
 Signal: TypeAlias = Annotated[
     Literal["auto", "title", "yesno"] | None,
-    _flag(panel=ASKED, text="score: read titles' likelihoods or yes/no answers (default: auto)."),
+    flag(panel=ASKED, text="score: read titles' likelihoods or yes/no answers (default: auto)."),
 ]
 CalibrationItems: TypeAlias = Annotated[
     int | None,
-    _flag(metavar="N", panel=ASKED, text="score: held-in items per user to learn the margins from (default: 8)."),
+    flag(metavar="N", panel=ASKED, text="score: held-in items per user to learn the margins from (default: 8)."),
 ]
 WatchRate: TypeAlias = Annotated[
     str | None,
-    _flag(
+    flag(
         metavar="LOW,HIGH",
         panel=ASKED,
         text="score and scripted: expected watch rate of the least and most active users; a choice, not a measurement (default: 0.25,0.55).",
@@ -164,43 +154,35 @@ WatchRate: TypeAlias = Annotated[
 ]
 
 ShuffleSlots: TypeAlias = Annotated[
-    bool | None, _flag(panel=SWITCHES, text="Show each page in a drawn order (default: yes).")
+    bool | None, flag(panel=SWITCHES, text="Show each page in a drawn order (default: yes).")
 ]
 ShowMean: TypeAlias = Annotated[
-    bool | None, _flag(panel=SWITCHES, text="Show mean ratings: leaks the answer (default: no).")
+    bool | None, flag(panel=SWITCHES, text="Show mean ratings: leaks the answer (default: no).")
 ]
-Strict: TypeAlias = Annotated[bool | None, _flag(panel=SWITCHES, text="Refuse data with broken rows (default: no).")]
+Strict: TypeAlias = Annotated[bool | None, flag(panel=SWITCHES, text="Refuse data with broken rows (default: no).")]
 Say: TypeAlias = Annotated[
-    bool | None, _flag(panel=SWITCHES, text="score: a generated sentence at the exit (default: no).")
+    bool | None, flag(panel=SWITCHES, text="score: a generated sentence at the exit (default: no).")
 ]
 
 Budget: TypeAlias = Annotated[
     str | None,
-    _flag(
+    flag(
         metavar="LIMITS",
-        panel=HOW,
+        panel=CARRIED,
         text="Hard limits: usd=1,calls=500,tokens=1e5,seconds=600; the run pauses before one is overshot.",
     ),
 ]
 Price: TypeAlias = Annotated[
     str | None,
-    _flag(
+    flag(
         metavar="in=$,out=$",
-        panel=HOW,
+        panel=CARRIED,
         text="What an endpoint of your own takes, dollars per million tokens: in=0.2,out=0.6.",
     ),
 ]
-Concurrency: TypeAlias = Annotated[
-    int | None, _flag(metavar="N", panel=HOW, text="Calls in flight at once (default: 64).")
-]
-Timeout: TypeAlias = Annotated[
-    float | None, _flag(metavar="SECONDS", panel=HOW, text="What one call to the model may take (default: 60.0).")
-]
-Name: TypeAlias = Annotated[str | None, _flag(metavar="NAME", panel=HOW, text="Name of the run (default: simulate).")]
-Out: TypeAlias = Annotated[
-    Path | None, _flag(metavar="DIR", panel=HOW, text="The run's folder (default: ./recloop-runs/<date>-<name>).")
+Name: TypeAlias = Annotated[
+    str | None, flag(metavar="NAME", panel=CARRIED, text="Name of the run (default: simulate).")
 ]
 DryRun: TypeAlias = Annotated[
-    bool, _flag("--dry-run", panel=HOW, text="Say what it would take (calls, tokens, money) and stop.")
+    bool, flag("--dry-run", panel=CARRIED, text="Say what it would take (calls, tokens, money) and stop.")
 ]
-Json: TypeAlias = Annotated[bool, _flag("--json", panel=HOW, text="Print JSON, nothing else, on stdout.")]

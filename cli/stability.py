@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from .options import SHOWN, json_flag, search_columns, search_set, zero_grade
 from .output import FAILED, CommandError, note, print_json
 
-SEARCHED, SHOWN = "What is searched", "What is shown"
+SEARCHED = "What is searched"
 
 EPILOG = """Your engine:  --retriever shop.engine:search   a function (query, k) -> document ids; or http://host/search
 
@@ -17,14 +18,7 @@ Your data:    --data FOLDER   with queries.csv, documents.csv, judgements.csv (m
 
 
 def command(
-    data: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|PATH",
-            rich_help_panel=SEARCHED,
-            help="Search set: a known name, a folder, or a file of judged pairs.",
-        ),
-    ] = "shop-search",
+    data: Annotated[str, search_set(SEARCHED)] = "shop-search",
     rewrites: Annotated[
         Path | None,
         typer.Option(
@@ -45,24 +39,8 @@ def command(
             help="bm25, dense, minilm, bm25+dense, module:object, http://...",
         ),
     ] = "bm25",
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ROLE=NAME,...",
-            rich_help_panel=SEARCHED,
-            show_default=False,
-            help="Which column is what: query=search_term,title=name,grade=stars.",
-        ),
-    ] = None,
-    zero: Annotated[
-        float | None,
-        typer.Option(
-            metavar="GRADE",
-            rich_help_panel=SEARCHED,
-            show_default=False,
-            help="The grade that means not relevant, where it is not 0.",
-        ),
-    ] = None,
+    columns: Annotated[str | None, search_columns(SEARCHED)] = None,
+    zero: Annotated[float | None, zero_grade(SEARCHED)] = None,
     k: Annotated[
         int, typer.Option("-k", metavar="N", min=1, help="Depth of NDCG and overlap.", rich_help_panel=SHOWN)
     ] = 10,
@@ -75,9 +53,7 @@ def command(
             metavar="FILE.svg", show_default=False, help="Draw NDCG by form, and who is steady.", rich_help_panel=SHOWN
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.", rich_help_panel=SHOWN)
-    ] = False,
+    as_json: Annotated[bool, json_flag(SHOWN)] = False,
 ) -> None:
     """Measure how much a ranking depends on how a query is put.
 

@@ -16,6 +16,22 @@ import click
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from .options import (
+    ASKED,
+    CARRIED,
+    REHEARSED,
+    CarriedJson,
+    Json,
+    StudyBudget,
+    StudyColumns,
+    StudyData,
+    StudyFile,
+    StudyModel,
+    StudySeed,
+    StudySettings,
+    endpoint_flag,
+    flag,
+)
 from .output import PAUSED, CommandError, console, note, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -26,12 +42,6 @@ EPILOG = """Exit codes:  0 fine (whatever the verdict),  2 bad input,  3 paused 
 143 SIGTERM; the last three print the command that goes on.
 
 What each study asks and how: docs/studies.md"""
-
-REHEARSED, ASKED, CARRIED = "What is rehearsed", "What the study asks", "How it is carried out"
-
-
-def flag(*names: str, panel: str, text: str, metavar: str) -> Any:
-    return typer.Option(*names, metavar=metavar, rich_help_panel=panel, show_default=False, help=text)
 
 
 class _Studies(TyperGroup):
@@ -76,7 +86,7 @@ _each.command("-", hidden=True)(lambda: None)  # with one command alone Typer wo
 
 @app.command("list")
 def list_(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """The studies there are, and what each asks."""
     from ..simulations.studies.table import questions
@@ -90,13 +100,8 @@ def list_(
 
 def _command(study: str) -> Callable[..., None]:
     def command(
-        data: Annotated[
-            str | None, flag(metavar="NAME|PATH", panel=REHEARSED, text="Data set (default: movietweetings).")
-        ] = None,
-        columns: Annotated[
-            str | None,
-            flag(metavar="ROLE=NAME,...", panel=REHEARSED, text="Which column is what: user=uid,item=movie."),
-        ] = None,
+        data: StudyData = None,
+        columns: StudyColumns = None,
         users: Annotated[
             int | None,
             flag(metavar="N", panel=REHEARSED, text="Simulated users (default: the study's own, else 100)."),
@@ -115,21 +120,9 @@ def _command(study: str) -> Callable[..., None]:
                 text="As in recloop simulate; several, as a,b,c, where the study compares them.",
             ),
         ] = None,
-        model: Annotated[
-            str | None, flag(metavar="NAME", panel=REHEARSED, text="Who plays the users (default: scripted).")
-        ] = None,
-        base_url: Annotated[
-            str | None, flag(metavar="URL", panel=REHEARSED, text="Endpoint of an openai/... model.")
-        ] = None,
-        settings: Annotated[
-            list[str] | None,
-            flag(
-                "--set",
-                metavar="KEY=VALUE",
-                panel=REHEARSED,
-                text="Any other setting of recloop simulate (repeatable).",
-            ),
-        ] = None,
+        model: StudyModel = None,
+        base_url: Annotated[str | None, endpoint_flag(REHEARSED)] = None,
+        settings: StudySettings = None,
         options: Annotated[
             list[str] | None,
             flag(
@@ -139,25 +132,13 @@ def _command(study: str) -> Callable[..., None]:
                 text="A setting of the study: JSON or text, lists as a,b,c, parts as key.part (repeatable).",
             ),
         ] = None,
-        seed: Annotated[
-            int | None, flag(metavar="N", panel=ASKED, text="Everything random follows from it (default: 0).")
-        ] = None,
+        seed: StudySeed = None,
         seeds: Annotated[
             int | None,
             flag(metavar="K", panel=ASKED, text="Repetitions with other seeds (default: the study's own, else 5)."),
         ] = None,
-        budget: Annotated[
-            str | None,
-            flag(metavar="LIMITS", panel=CARRIED, text="Hard limits over all rehearsals together: usd=1,calls=500."),
-        ] = None,
-        config: Annotated[
-            Path | None,
-            flag(
-                metavar="FILE.toml",
-                panel=CARRIED,
-                text=r"The study's settings, and a table \[rehearsal] of those of recloop simulate; flags win.",
-            ),
-        ] = None,
+        budget: StudyBudget = None,
+        config: StudyFile = None,
         out: Annotated[
             Path | None,
             flag(
@@ -166,9 +147,7 @@ def _command(study: str) -> Callable[..., None]:
                 text="The study's folder (default: ./recloop-runs/<date>-<study>); goes on with one.",
             ),
         ] = None,
-        as_json: Annotated[
-            bool, typer.Option("--json", rich_help_panel=CARRIED, help="Print JSON, nothing else, on stdout.")
-        ] = False,
+        as_json: CarriedJson = False,
     ) -> None:
         rehearsal = {
             "data": data,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import Json
 from .output import FAILED, PAUSED, console, note, number, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would take (calls, tokens, money) and stop.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else, on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     r"""Rehearse every combination in a grid of settings, and compare the arms.
 

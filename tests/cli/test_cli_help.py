@@ -157,7 +157,7 @@ def test_every_choice_of_a_setting_is_taken(cli: Any, name: str) -> None:
 
 def test_flags_stand_in_groups() -> None:
     panels = {simulate_options.WHAT, simulate_options.WHO, simulate_options.ASKED, simulate_options.SWITCHES}
-    assert {p.rich_help_panel for p in flags().values()} == {*panels, simulate_options.HOW}
+    assert {p.rich_help_panel for p in flags().values()} == {*panels, simulate_options.CARRIED}
 
 
 def test_version(cli: Any) -> None:
