@@ -1,44 +1,43 @@
-"""`recloop debug SEARCH …`: the verbs of the debugger where the run is a prompt search. Thin over `SearchDebugger`."""
+"""`recloop debug SEARCH …`: the debugger's commands where the run is a prompt search; here those that look and move."""
 
 from __future__ import annotations
 
-import asyncio
 import shlex
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from . import debug_search_change
 from .debug_search_shown import (
     say_candidate,
     say_candidates,
     say_cases,
-    say_difference,
-    say_edit_forms,
     say_field_names,
     say_hit,
     say_search,
     say_search_call,
-    say_search_stop,
-    say_search_tree,
     say_step,
     say_steps,
-    say_waits,
+)
+from .debug_shared import (
+    BreakAt,
+    Clear,
+    Fields,
+    Holds,
+    Off,
+    On,
+    clear_or_switch,
+    nothing_found,
+    one_at_a_time,
+    open_search,
+    path_of,
+    say_note,
 )
 from .debug_shown import plain
 from .options import Json
-from .output import FAILED, PAUSED, CommandError, note, print_json, print_table, say, short
-
-if TYPE_CHECKING:
-    from ..prompt_opt.debugging import SearchDebugger, Stop
+from .output import CommandError, print_json, print_table, say
 
 app = typer.Typer()
-
-Budget = Annotated[str | None, typer.Option(metavar="LIMITS", help="Hard limits for what is asked: usd=1,calls=500.")]
-Stops = Annotated[bool, typer.Option("--stop/--no-stop", help="Pause where a breakpoint holds.")]
-More = Annotated[int | None, typer.Option("--steps", min=1, metavar="N", help="At most N steps (default: to the end).")]
-Until = Annotated[str | None, typer.Option(metavar="CONDITION", help="Pause also where this holds.")]
 
 
 @app.command()
@@ -62,7 +61,7 @@ def show(
     recloop debug SEARCH show --call 3fa9
 
     """
-    with _opened(context) as debugger:
+    with open_search(path_of(context)) as debugger:
         if call is not None:
             view = debugger.call(call)
             print_json(plain(view)) if as_json else say_search_call(view)
@@ -96,7 +95,7 @@ def candidates(context: typer.Context, as_json: Json = False) -> None:
     recloop debug SEARCH candidates
 
     """
-    with _opened(context) as debugger:
+    with open_search(path_of(context)) as debugger:
         found = debugger.candidates()
     print_json(plain(found)) if as_json else say_candidates(found)
 
@@ -112,10 +111,10 @@ def go(
     recloop debug SEARCH go 4
 
     """
-    with _opened(context) as debugger:
+    with open_search(path_of(context)) as debugger:
         view = debugger.go_to(at)
         print_json(plain(view)) if as_json else say_step(view)
-        _told(debugger)
+        say_note(debugger)
 
 
 @app.command()
@@ -127,23 +126,19 @@ def step(context: typer.Context, as_json: Json = False) -> None:
     recloop debug SEARCH step
 
     """
-    with _opened(context) as debugger:
+    with open_search(path_of(context)) as debugger:
         view = debugger.step()
         if view is None:
-            if as_json:
-                print_json({"step": None})
-            note(f"the recording ends here; to go on:  recloop debug {shlex.quote(str(debugger.path))} live")
-            raise typer.Exit(FAILED)
+            name = shlex.quote(str(debugger.path))
+            nothing_found("step", f"the recording ends here; to go on:  recloop debug {name} live", as_json)
         print_json(plain(view)) if as_json else say_step(view)
-        _told(debugger)
+        say_note(debugger)
 
 
 @app.command()
 def find(
     context: typer.Context,
-    when: Annotated[
-        str | None, typer.Argument(metavar="CONDITION", help="What holds there (default: any breakpoint).")
-    ] = None,
+    when: Holds = None,
     following: Annotated[
         bool, typer.Option("--next", help="After the step one is at, not from the beginning.")
     ] = False,
@@ -157,13 +152,11 @@ def find(
       recloop debug SEARCH find "score > 0.3 and cases >= 20"
 
     """
-    with _opened(context) as debugger:
+    with open_search(path_of(context)) as debugger:
         hit = debugger.find(when, after=debugger.place if following else None)
         if hit is None:
-            if as_json:
-                print_json({"hit": None})
-            note("it holds nowhere" + (" after this step" if following else " in the recording"))
-            raise typer.Exit(FAILED)
+            where = "after this step" if following else "in the recording"
+            nothing_found("hit", f"it holds nowhere {where}", as_json)
         view = debugger.go_to(hit.step)
     if as_json:
         print_json({"hit": plain(hit)})
@@ -175,11 +168,11 @@ def find(
 @app.command("break")
 def break_(
     context: typer.Context,
-    when: Annotated[str | None, typer.Argument(metavar="CONDITION", help="Where to stop (default: list them).")] = None,
-    clear: Annotated[str | None, typer.Option(metavar="ID|all", help="Take a breakpoint out.")] = None,
-    off: Annotated[int | None, typer.Option("--off", metavar="ID", help="Let it be for now.")] = None,
-    on: Annotated[int | None, typer.Option("--on", metavar="ID", help="Heed it again.")] = None,
-    fields: Annotated[bool, typer.Option("--fields", help="The names that a condition may use.")] = False,
+    when: BreakAt = None,
+    clear: Clear = None,
+    off: Off = None,
+    on: On = None,
+    fields: Fields = False,
     as_json: Json = False,
 ) -> None:
     """Set, list and clear breakpoints.
@@ -195,19 +188,13 @@ def break_(
     if fields:
         say_field_names(as_json)
         return
-    if sum((when is not None, clear is not None, off is not None, on is not None)) > 1:
-        raise CommandError("one thing at a time\n  a condition, --clear, --off, or --on")
-    if clear not in (None, "all") and not str(clear).isdecimal():
-        raise CommandError(f"{clear!r} is no breakpoint\n  give its number, or all")
-    with _opened(context) as debugger:
+    one_at_a_time(when, clear, off, on)
+    with open_search(path_of(context)) as debugger:
         if when is not None:
             debugger.break_at(when)
-        elif clear is not None:
-            debugger.clear(None if clear == "all" else int(clear))
-        elif off is not None or on is not None:
-            debugger.switch(int(off if off is not None else on or 0), on is not None)
+        clear_or_switch(debugger, clear, off, on)
         kept = debugger.breakpoints()
-        _told(debugger)
+        say_note(debugger)
     if as_json:
         print_json(plain(kept))
     elif kept:
@@ -216,253 +203,4 @@ def break_(
         say("no breakpoints")
 
 
-@app.command()
-def live(
-    context: typer.Context,
-    until: Until = None,
-    steps: More = None,
-    stop: Stops = True,
-    budget: Budget = None,
-    as_json: Json = False,
-) -> None:
-    """Go on with a paused search or a fork, to a breakpoint or its end.
-
-    What is recorded is not asked again. A candidate that it stands before is
-    accepted as the search has it; `accept` and `reject` say otherwise.
-
-    recloop debug SEARCH live --until 'kind == "accept"'
-    recloop debug SEARCH/forks/NAME live --steps 1 --budget calls=200
-
-    """
-    path = _path(context)
-    _ended(_go_on(path, until=until, steps=steps, stop=stop, budget=budget), steps, as_json, {})
-
-
-@app.command()
-def accept(
-    context: typer.Context,
-    text: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[PART=]FILE", help="Accept this text in its place (repeatable); it must pass the guards."
-        ),
-    ] = None,
-    until: Until = None,
-    steps: More = None,
-    stop: Stops = True,
-    budget: Budget = None,
-    as_json: Json = False,
-) -> None:
-    """Accept the candidate the search stands before, or your text, and go on.
-
-    recloop debug SEARCH accept
-    recloop debug SEARCH accept --text mine.md --until 'kind == "accept"'
-
-    """
-    path = _path(context)
-    word: bool | Mapping[str, str] = _texts(text) if text else True
-    _ended(_go_on(path, until=until, steps=steps, stop=stop, budget=budget, accept=word), steps, as_json, {})
-
-
-@app.command()
-def reject(
-    context: typer.Context,
-    until: Until = None,
-    steps: More = None,
-    stop: Stops = True,
-    budget: Budget = None,
-    as_json: Json = False,
-) -> None:
-    """Refuse the candidate the search stands before, and go on.
-
-    recloop debug SEARCH reject
-
-    """
-    path = _path(context)
-    _ended(_go_on(path, until=until, steps=steps, stop=stop, budget=budget, accept=False), steps, as_json, {})
-
-
-@app.command()
-def fork(
-    context: typer.Context,
-    at: Annotated[
-        int | None,
-        typer.Option(
-            "--step",
-            min=0,
-            metavar="N",
-            help="Before which it leaves (default: where the edited candidate enters, else where one is).",
-        ),
-    ] = None,
-    edit: Annotated[
-        list[str] | None, typer.Option(metavar="EDIT", help="What is changed (repeatable): --edits lists the forms.")
-    ] = None,
-    edits: Annotated[bool, typer.Option("--edits", help="How edits are written.")] = False,
-    name: Annotated[str, typer.Option(metavar="NAME", help="What it is called.")] = "",
-    go: Annotated[bool, typer.Option("--go", help="Go on at once, and say what differs.")] = False,
-    until: Until = None,
-    steps: More = None,
-    stop: Stops = True,
-    budget: Budget = None,
-    as_json: Json = False,
-) -> None:
-    """Leave the search before a step, with changes.
-
-    A fork is a search of its own below this one, and stores what differs
-    only. Where the sealed test was opened before, its verdict says so.
-
-      recloop debug SEARCH fork --edit "candidate 3fa9=@mine.md" --go
-      recloop debug SEARCH fork --step 7 --edit "option rounds=6"
-      recloop debug SEARCH fork --step 7 --edit "config approve=true" --go
-
-    """
-    if edits:
-        say_edit_forms(as_json)
-        return
-    with _opened(context) as debugger:
-        named = any(each.lstrip().startswith("candidate") for each in edit or ())
-        before = at if at is not None or named else debugger.place
-        path = asyncio.run(debugger.fork(before, edit or (), name=name))
-    quoted = shlex.quote(short(path))
-    if not go:
-        if as_json:
-            print_json({"fork": path})
-        else:
-            say(f"fork  {short(path)}\nnothing is asked yet")
-            note(f"go on:  recloop debug {quoted} live   then  recloop debug {quoted} diff")
-        return
-    if not as_json:
-        say(f"fork  {short(path)}")
-    stopped = _go_on(path, until=until, steps=steps, stop=stop, budget=budget)
-    with _at(path) as debugger:
-        found = debugger.diff()
-    if not as_json:
-        say_difference(found)
-    _ended(stopped, steps, as_json, {"fork": path, "diff": plain(found)})
-
-
-@app.command()
-def diff(
-    context: typer.Context,
-    other: Annotated[
-        str | None, typer.Argument(metavar="OTHER", help="Held against this search (default: a fork's parent).")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """What a fork came to otherwise: candidates, scores, verdicts.
-
-    recloop debug SEARCH/forks/NAME diff
-
-    """
-    with _opened(context) as debugger:
-        found = debugger.diff(other)
-    print_json(plain(found)) if as_json else say_difference(found)
-
-
-@app.command()
-def tree(context: typer.Context, as_json: Json = False) -> None:
-    """The forks of a search: where they leave, what they change.
-
-    recloop debug SEARCH tree
-
-    """
-    with _opened(context) as debugger:
-        root = debugger.tree()
-        here = debugger.path.resolve()
-    print_json(plain(root)) if as_json else say_search_tree(root, here)
-
-
-@app.command()
-def replay(
-    context: typer.Context,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep the replayed run here (default: a temporary folder).")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Search again from the recording, without a model.
-
-    Exit code 1 unless the digest is the same; as `recloop replay SEARCH`.
-
-      recloop debug SEARCH/forks/NAME replay
-
-    """
-    from .replay import command as replay_command
-
-    replay_command(_path(context), out, as_json)
-
-
-# What they share
-
-
-def _path(context: typer.Context) -> Path:
-    path = context.obj
-    assert isinstance(path, Path)
-    return path
-
-
-def _opened(context: typer.Context) -> SearchDebugger:
-    return _at(_path(context))
-
-
-def _at(path: Path) -> SearchDebugger:
-    from ..prompt_opt.debugging import SearchDebugger
-    from .kinds import register_kinds
-
-    register_kinds()
-    return SearchDebugger(path)
-
-
-def _told(debugger: SearchDebugger) -> None:
-    if debugger.note:
-        note(debugger.note)
-
-
-def _texts(files: list[str]) -> dict[str, str]:
-    """[PART=]FILE as texts by part ("" for a bare file)."""
-    from ..prompt_opt.tasks.building import body
-
-    found: dict[str, str] = {}
-    for each in files:
-        part, equals, file = each.partition("=")
-        part, file = (part, file) if equals else ("", each)
-        if part in found:
-            raise CommandError(f"--text gives {part or 'the text'} twice\n  write PART=FILE, each part once")
-        try:
-            found[part] = body(Path(file).expanduser().read_text(encoding="utf-8"))
-        except OSError as problem:
-            raise CommandError(f"{file} cannot be read: {(problem.strerror or '').lower()}\n  check the path") from None
-        except UnicodeDecodeError:
-            raise CommandError(f"{file} is no text in UTF-8\n  save it as UTF-8") from None
-    return found
-
-
-def _go_on(path: Path, **how: Any) -> Stop:
-    from .conclude import carry_out
-
-    stopped: list[Stop] = []
-
-    def work(bars: Any) -> Any:
-        async def run() -> None:
-            with _at(path) as debugger:
-                stopped.append(await debugger.go_on(progress=bars, **how))
-
-        return run()
-
-    carry_out(work, path, "step")
-    return stopped[0]
-
-
-def _ended(stopped: Stop, steps: int | None, as_json: bool, more: Mapping[str, Any]) -> None:
-    """Say how going on ended; exit code 3 where it stands before where it was to go."""
-    meant = (
-        stopped.status == "finished" or stopped.hit is not None or (steps is not None and "as asked" in stopped.reason)
-    )
-    if as_json:
-        print_json({**more, "stop": plain(stopped)})
-    else:
-        say_search_stop(stopped)
-        if stopped.waits is not None:
-            say_waits(stopped.waits, stopped.path)
-    if not meant:
-        raise typer.Exit(PAUSED)
+app.add_typer(debug_search_change.app)

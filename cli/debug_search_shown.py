@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .debug_shown import _cut, _text
+from .debug_shown import as_text, cut, say_names
 from .output import megabytes, note, number, print_json, print_table, say, short, visible
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def say_step(step: StepView) -> None:
         print_table("", ["candidate", "mean", "cases", "unusable"], rows, right=["mean", "cases", "unusable"])
     for each in step.thoughts:
         say(
-            f"{each['node']}  {each.get('status', '')}  {_cut(_text(each.get('value') or each.get('error') or ''), 600)}"
+            f"{each['node']}  {each.get('status', '')}  {cut(as_text(each.get('value') or each.get('error') or ''), 600)}"
         )
     if step.stopped:
         say(f"stopped   {step.stopped}", style="yellow")
@@ -104,7 +104,7 @@ def say_candidates(found: Sequence[CandidateView]) -> None:
             str(each.cases),
             _lead(each),
             each.fate,
-            _cut(each.why, 120),
+            cut(each.why, 120),
         )
         for each in found
     ]
@@ -133,7 +133,7 @@ def say_candidate(each: CandidateView) -> None:
 
 def say_cases(found: Sequence[CaseView]) -> None:
     rows = [
-        (each.candidate, each.case, each.split, number(each.value), each.kind or each.status, _cut(each.text, 160))
+        (each.candidate, each.case, each.split, number(each.value), each.kind or each.status, cut(each.text, 160))
         for each in found[:CASES]
     ]
     say()
@@ -152,9 +152,9 @@ def say_search_call(view: CallView) -> None:
     say(f"{view.status}: {took}" + (f"; {view.error}" if view.error else ""), style="dim")
     for message in view.messages:
         say(f"\n{message.get('role', '')}", style="bold")
-        say(_text(message.get("content") or ""))
+        say(as_text(message.get("content") or ""))
     say("\nanswer", style="bold")
-    say(view.raw or _text(view.values) or "none")
+    say(view.raw or as_text(view.values) or "none")
 
 
 def say_waits(waits: Waits, path: Path) -> None:
@@ -172,13 +172,13 @@ def say_waits(waits: Waits, path: Path) -> None:
 
 def say_hit(hit: Hit) -> None:
     say(hit.breakpoint.when, style="bold")
-    say(", ".join(f"{name} = {_cut(_text(value), 120)}" for name, value in hit.values.items()))
+    say(", ".join(f"{name} = {cut(as_text(value), 120)}" for name, value in hit.values.items()))
 
 
 def say_search_stop(stopped: Stop) -> None:
     say(f"{stopped.status} at step {stopped.step}" + (f": {stopped.reason}" if stopped.reason else ""))
     if stopped.hit is not None:
-        values = ", ".join(f"{name} = {_cut(_text(value), 80)}" for name, value in stopped.hit.values.items())
+        values = ", ".join(f"{name} = {cut(as_text(value), 80)}" for name, value in stopped.hit.values.items())
         say(f"there: {values}")
 
 
@@ -206,7 +206,7 @@ def say_difference(found: Difference) -> None:
     where = "every step is the same" if found.parts is None else f"they part at step {found.parts}"
     say(where, style="bold")
     for name, (then, now) in found.config.items():
-        say(f"{name}: {_text(then)} -> {_text(now)}")
+        say(f"{name}: {as_text(then)} -> {as_text(now)}")
     for title, views in (("Prompts that it has no more", found.only_a), ("New prompts", found.only_b)):
         if views:
             rows = [(v.id, v.operator, number(v.score), str(v.cases), v.fate) for v in views]
@@ -225,11 +225,7 @@ def say_difference(found: Difference) -> None:
 def say_field_names(as_json: bool) -> None:
     from ..prompt_opt.debugging.fields import FIELDS
 
-    if as_json:
-        print_json([{"name": f.name, "kind": f.kind, "about": f.doc, "words": list(f.words)} for f in FIELDS])
-        return
-    rows = [(f.name, f.kind, f.doc + (f": {', '.join(f.words)}" if f.words else "")) for f in FIELDS]
-    print_table("Names in a condition", ["name", "kind", "at a moment"], rows, whole=["name", "kind"])
+    say_names(FIELDS, as_json)
 
 
 def say_edit_forms(as_json: bool) -> None:

@@ -76,7 +76,7 @@ def say_moment(view: PageView, moment: Moment) -> None:
         )
     )
     for each in moment.recalled:
-        say(f"recalled  {_cut(each['text'], 200)}", style="dim")
+        say(f"recalled  {cut(each['text'], 200)}", style="dim")
 
 
 def say_page(view: PageView) -> None:
@@ -85,7 +85,7 @@ def say_page(view: PageView) -> None:
     for shown in view.exposures:
         action = shown["action"] or "–"
         rating = "" if shown["rating"] is None else number(shown["rating"], 1)
-        rows.append((shown["item"], shown["title"], action, rating, _cut(shown["reason"] or _chance(shown), 120)))
+        rows.append((shown["item"], shown["title"], action, rating, cut(shown["reason"] or _chance(shown), 120)))
     print_table("", ["item", "title", "action", "rating", "why"], rows, right=["rating"], whole=["action"])
     if view.feeling:
         say(f"feeling   {view.feeling}")
@@ -115,13 +115,13 @@ def _chance(shown: Mapping[str, Any]) -> str:
     return "" if chance is None else f"chance {chance:.2f}"
 
 
-def _cut(text: object, most: int) -> str:
+def cut(text: object, most: int) -> str:
     value = str(text)
     return value if len(value) <= most else value[: most - 1] + "…"
 
 
 def say_persona(persona: Mapping[str, Any]) -> None:
-    rows = [(name, _cut(_plainly(value), 600)) for name, value in persona.items() if value not in (None, "", [], {})]
+    rows = [(name, cut(_plainly(value), 600)) for name, value in persona.items() if value not in (None, "", [], {})]
     say()
     print_table("Persona", ["", ""], rows)
 
@@ -130,10 +130,10 @@ def _plainly(value: Any) -> str:
     """A field of a persona: texts one below the other, numbers without the decimals that nobody reads."""
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return ("\n" if any(" " in each for each in value) else ", ").join(value)
-    return number(value, 2) if isinstance(value, float) else _text(value)
+    return number(value, 2) if isinstance(value, float) else as_text(value)
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -161,11 +161,11 @@ def _memories(title: str, memories: Sequence[Mapping[str, Any]]) -> None:
 
 def show_state(moments: Iterable[Moment]) -> None:
     for moment in moments:
-        now = ", ".join(f"{name} {_text(moment.after[name])}" for name in STATE if name in moment.after)
+        now = ", ".join(f"{name} {as_text(moment.after[name])}" for name in STATE if name in moment.after)
         say(f"\n{moment.place.node}" + (f": after it {now}" if now else ""), style="bold")
         changes = list(moment.changed.items())
         for path, (before, after) in changes[:CHANGES]:
-            say(f"  {path}: {_cut(_text(before), 60)} -> {_cut(_text(after), 120)}")
+            say(f"  {path}: {cut(as_text(before), 60)} -> {cut(as_text(after), 120)}")
         if len(changes) > CHANGES:
             say(f"  and {len(changes) - CHANGES} more (--json has all)", style="dim")
         if not changes:
@@ -190,19 +190,17 @@ def show_call_view(view: CallView, *, prompt: bool = True, answer: bool = True, 
     )
     for message in view.messages if prompt else ():
         say(f"\n{message.get('role', '')}", style="bold")
-        say(_text(message.get("content") or ""))
+        say(as_text(message.get("content") or ""))
     if not answer:
         return
     say("\nanswer", style="bold")
     for question in view.questions:
         pairs = zip(question["labels"], question["logprobs"], strict=False)
-        say(
-            f"{_cut(question['suffix'], 160)!r}: " + ", ".join(f"{label.strip()} {value:.3f}" for label, value in pairs)
-        )
+        say(f"{cut(question['suffix'], 160)!r}: " + ", ".join(f"{label.strip()} {value:.3f}" for label, value in pairs))
     if view.raw or not view.questions:
         say(view.raw or "none")
     for tool in view.tools:
-        say(f"tool {tool['name']} {_text(tool['arguments'])}")
+        say(f"tool {tool['name']} {as_text(tool['arguments'])}")
     for problem in view.problems:
         say(f"schema: {problem['path'] or 'answer'}: {problem['message']}", style="red")
 
@@ -210,12 +208,18 @@ def show_call_view(view: CallView, *, prompt: bool = True, answer: bool = True, 
 def say_fields(as_json: bool) -> None:
     from ..simulations.debugging.fields import FIELDS
 
+    say_names(FIELDS, as_json)
+    if not as_json:
+        say('\nand, or, not, ( ), == != < <= > >=, in, not in, has, + -, [lists]\n"text", 3.5, true, false, none')
+
+
+def say_names(fields: Sequence[Any], as_json: bool) -> None:
+    """The names that a condition may use, and what they mean."""
     if as_json:
-        print_json([{"name": f.name, "kind": f.kind, "about": f.doc, "words": list(f.words)} for f in FIELDS])
+        print_json([{"name": f.name, "kind": f.kind, "about": f.doc, "words": list(f.words)} for f in fields])
         return
-    rows = [(f.name, f.kind, f.doc + (f": {', '.join(f.words)}" if f.words else "")) for f in FIELDS]
+    rows = [(f.name, f.kind, f.doc + (f": {', '.join(f.words)}" if f.words else "")) for f in fields]
     print_table("Names in a condition", ["name", "kind", "at a moment"], rows, whole=["name", "kind"])
-    say('\nand, or, not, ( ), == != < <= > >=, in, not in, has, + -, [lists]\n"text", 3.5, true, false, none')
 
 
 def say_edits(as_json: bool) -> None:
@@ -232,7 +236,7 @@ def say_stop(stopped: Stop) -> None:
     lived = f"{stopped.page} page{'s' * (stopped.page != 1)} lived"
     say(f"{stopped.status}, {lived}" + (f": {stopped.reason}" if stopped.reason else ""))
     if stopped.hit is not None:
-        values = ", ".join(f"{name} = {_cut(value, 80)}" for name, value in stopped.hit.values.items())
+        values = ", ".join(f"{name} = {cut(value, 80)}" for name, value in stopped.hit.values.items())
         say(f"there: {values}")
 
 
@@ -278,7 +282,7 @@ def say_diff(found: Difference, titles: Mapping[str, str]) -> None:
         field = f", {first['field']}" if first["field"] else ""
         say(f"first other page: agent {first['agent']}, page {first['page']}{field}", style="bold")
         if first["field"]:
-            say(f"  then {_cut(_text(first['a']), 200)}\n  now  {_cut(_text(first['b']), 200)}")
+            say(f"  then {cut(as_text(first['a']), 200)}\n  now  {cut(as_text(first['b']), 200)}")
         pages = [(agent, page) for agent, other in found.agents.items() for page in other]
         rows = []
         for agent, page in pages[:PAGES]:
@@ -315,7 +319,7 @@ def _did(page: Mapping[str, Any] | None, titles: Mapping[str, str]) -> str:
     if page is None:
         return "no such page"
     ratings = page["ratings"]
-    named = {item: _cut(titles.get(item, item).split(" — ")[0], 60) for item in page["chosen"]}
+    named = {item: cut(titles.get(item, item).split(" — ")[0], 60) for item in page["chosen"]}
     chosen = ", ".join(
         f"{name}: {number(ratings[item], 1)}" if item in ratings else name for item, name in named.items()
     )
@@ -325,7 +329,7 @@ def _did(page: Mapping[str, Any] | None, titles: Mapping[str, str]) -> str:
 
 def say_reasked(found: Reasked) -> None:
     for name, (then, now) in found.changes.items():
-        say(f"{name}: {_cut(_text(then), 120)} -> {_cut(_text(now), 120)}")
+        say(f"{name}: {cut(as_text(then), 120)} -> {cut(as_text(now), 120)}")
     show_call_view(found.old, prompt=False, about="recorded")
     for each in found.new:
         same = ", the same text" if each.raw and each.raw == found.old.raw else ""
