@@ -197,7 +197,8 @@ _TOKEN = re.compile(
 )
 _BLANK = re.compile(r"\s*")
 _WORDS = {"true": True, "false": False, "none": None}
-_RESERVED = frozenset({*_WORDS, "and", "or", "not", "in", "has"})
+RESERVED = frozenset({*_WORDS, "and", "or", "not", "in", "has"})
+"""Words of the language, which name nothing."""
 _COMPARE = ("==", "!=", "<", "<=", ">", ">=", "in", "has")
 _MEANT = {"=": "==", "&": "and", "|": "or", "!": "not", ";": "and"}
 """What is written elsewhere, and what it is here."""
@@ -313,7 +314,7 @@ class _Parser:
         if token.kind == "text":
             self.at += 1
             return Literal(re.sub(r"\\(.)", r"\1", token.text[1:-1], flags=re.DOTALL), span)
-        if token.kind == "word" and token.text not in _RESERVED:
+        if token.kind == "word" and token.text not in RESERVED:
             self.at += 1
             return self._name(token)
         if token.kind == "word" and token.text in _WORDS:
@@ -375,7 +376,7 @@ class _Parser:
         if token.text in self.known:
             return Name(token.text, (token.start, token.end))
         near = get_close_matches(token.text[:80], list(self.known), n=3)
-        if token.text.lower() in _RESERVED:
+        if token.text.lower() in RESERVED:
             hint = f"write {token.text.lower()}"
         elif near:
             hint = f"did you mean {', '.join(near)}?"
