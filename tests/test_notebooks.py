@@ -16,6 +16,7 @@ LESSON = FOLDER / "01_rehearse_a_recommender.ipynb"
 SEARCH = FOLDER / "02_find_a_better_prompt.ipynb"
 STUDIES = FOLDER / "03_from_simulated_people_to_decisions.ipynb"
 DEBUGGER = FOLDER / "04_debug_an_agent.ipynb"
+ENGINE = FOLDER / "05_rehearse_a_search_engine.ipynb"
 
 
 def read(path: Path) -> Any:
@@ -109,3 +110,34 @@ def assert_one_agent_lived_otherwise(shown: str) -> None:
     assert "rated now" in shown
     assert shown.count("<svg") == 1
     assert shown.rstrip().endswith("True"), "the fork replays to the same digest"
+
+
+@pytest.mark.local
+def test_the_lesson_on_search_holds_engines_and_rewrites_against_their_controls(
+    model_file: str, tmp_path: Path
+) -> None:
+    from recloop.llm.local.store import get
+
+    get("wordllama", quiet=True)
+    shown = outputs(ENGINE, tmp_path)
+    assert_wordings_were_measured(shown)
+    assert re.search(r"dense minus bm25, variance: -0\.\d+ \[-0\.\d+, -0\.\d+\]", shown), "vectors are steadier"
+    assert re.search(r"bm25\+dense minus bm25, raw: [+-]\d", shown)
+
+
+def test_the_lesson_on_search_needs_no_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECLOOP_CACHE", os.fspath(tmp_path / "nothing"))
+    shown = outputs(ENGINE, tmp_path)
+    assert_wordings_were_measured(shown)
+    assert "recloop models get wordllama" in shown
+    assert "dense minus bm25" not in shown
+
+
+def assert_wordings_were_measured(shown: str) -> None:
+    assert "they stand for no group of people" in shown
+    assert "nobody judged these rewrites" in shown
+    assert re.search(r"random minus bm25, raw: -0\.\d+ \[-0\.\d+, -0\.\d+\]", shown), "the control is far behind"
+    assert "relevance by people's judgements" in shown
+    kept = re.search(r"worth a second search: (\d+) of 80 queries", shown)
+    assert kept is not None and 0 < int(kept[1]) < 80, "some rewrites are worth it, and some are not"
+    assert shown.count("<svg") == 1
