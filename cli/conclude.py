@@ -26,11 +26,11 @@ def carry_out(work: Callable[[Bars], Coroutine[Any, Any, Any]], path: Path, unit
             run_stoppable(work(bars), under_way=lambda: bars.begun and is_run(path), unit=unit)
     except Stopped:
         note("interrupted; nothing recorded is lost" if is_run(path) else f"interrupted before the first {unit}")
-        _say_resume(path)
+        say_resume(path)
         raise
     except Exception:
         if not there_before:
-            _say_resume(path)
+            say_resume(path)
         raise
 
 
@@ -55,7 +55,7 @@ def conclude(path: Path, as_json: bool) -> None:
         note(f"look inside:  recloop debug {shlex.quote(str(path))}")
     if status != "finished":
         note(f"{status}: {reason}")
-        _say_resume(path, larger_budget(budget, reason))
+        say_resume(path, larger_budget(budget, reason))
         raise typer.Exit(PAUSED)
     if problem:
         note(f"recloop: {problem}")
@@ -76,7 +76,7 @@ def larger_budget(budget: str, reason: str) -> str:
     return ",".join(f"{name}={value}" for name, value in limits.items())
 
 
-def _say_resume(path: Path, budget: str = "") -> None:
+def say_resume(path: Path, budget: str = "") -> None:
     from ..runs import is_run
 
     if is_run(path):

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import CARRIED, CarriedJson, Concurrency, Json, Out, Timeout, endpoint_flag, flag, price_flag, seed_flag
+from .options import (
+    CARRIED,
+    CarriedJson,
+    Concurrency,
+    Json,
+    Out,
+    Timeout,
+    endpoint_flag,
+    flag,
+    price_flag,
+    seed_flag,
+    settings_given,
+)
 from .output import FAILED, PAUSED, CommandError, console, note, number, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -172,9 +184,8 @@ def command(
         return
     from ..prompt_opt.asked import OptimizeConfig
 
-    params = {k: v for k, v in context.params.items() if k in OptimizeConfig.model_fields and v is not None and v != []}
     parsers = {"task_options": _fields, "optimizer_options": _fields, "seed_prompt": _seed_prompts}
-    settings = _settings(config, {name: parsers.get(name, _as_given)(value) for name, value in params.items()})
+    settings = _settings(config, settings_given(context.params, OptimizeConfig.model_fields, parsers))
     if dry_run:
         _forecast(settings, as_json)
         return
@@ -208,10 +219,6 @@ def _toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise CommandError(f"{path}: not TOML: {problem}\n  write each setting as  name = value") from None
-
-
-def _as_given(value: Any) -> Any:
-    return value
 
 
 def _fields(texts: list[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ command's own is made for it: `seed: Annotated[int | None, seed_flag(ASKED)] = N
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -18,6 +19,14 @@ REHEARSED, ASKED = "What is rehearsed", "What the study asks"
 def flag(*names: str, panel: str, text: str, metavar: str | None = None) -> Any:
     """An option that is None unless given, so that a file's or the settings' own value stays; the text says the default."""
     return typer.Option(*names, metavar=metavar, rich_help_panel=panel, show_default=False, help=text)
+
+
+def settings_given(
+    params: Mapping[str, Any], settings: Container[str], parsers: Mapping[str, Callable[[Any], Any]]
+) -> dict[str, Any]:
+    """The flags that were given among a command's `params` and are named after one of `settings`; `parsers` read their texts."""
+    given = {name: value for name, value in params.items() if name in settings and value not in (None, [], ())}
+    return {name: parsers[name](value) if name in parsers else value for name, value in given.items()}
 
 
 # Under a heading of the command's own

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from .options import CARRIED, CarriedJson, Concurrency, Out, Timeout, endpoint_flag, flag, price_flag
+from .options import CARRIED, CarriedJson, Concurrency, Out, Timeout, endpoint_flag, flag, price_flag, settings_given
 from .output import PAUSED, CommandError, console, note, number, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -137,8 +136,9 @@ def command(
         ),
     ] = None,
     retriever: Annotated[
-        str, flag(metavar="SPEC", panel=SCORE, text="Who searches: bm25, module:object, http://... (default: bm25).")
-    ] = "bm25",
+        str | None,
+        flag(metavar="SPEC", panel=SCORE, text="Who searches: bm25, module:object, http://... (default: bm25)."),
+    ] = None,
     table: Annotated[
         Path | None,
         flag(
@@ -172,9 +172,8 @@ def command(
     from ..agents.rewriter.config import RewriteConfig, checked
     from ..agents.rewriter.summary import check_format
 
-    given = {k: v for k, v in context.params.items() if k in RewriteConfig.model_fields and v not in (None, [], ())}
     parsers = {"columns": _columns, "prompts": _prompts}
-    settings = checked({key: parsers.get(key, _as_given)(value) for key, value in given.items()})
+    settings = checked(settings_given(context.params, RewriteConfig.model_fields, parsers))
     if save is not None:
         check_format(save.expanduser())
     scoring = _scoring(score, retriever, table)
@@ -206,15 +205,18 @@ class Scoring(NamedTuple):
     table: Path | None
 
 
-def _scoring(score: str | None, retriever: str, table: Path | None) -> Scoring | None:
+def _scoring(score: str | None, retriever: str | None, table: Path | None) -> Scoring | None:
     """What --score asks for. Raises before anything is paid for what could not be scored."""
     if score is None:
         if table is not None:
             raise CommandError("--table keeps what was scored\n  say on which documents:  --score shop-search")
+        if retriever is not None:
+            raise CommandError("--retriever searches to score rewrites\n  say on which documents:  --score shop-search")
         return None
     from ..data.search_load import load_search
     from ..methods.search import open_retriever
 
+    retriever = retriever or "bm25"
     load_search(score)
     open_retriever(retriever)
     if table is not None and table.suffix not in (".jsonl", ".parquet"):
@@ -226,7 +228,7 @@ def conclude_rewrite(path: Path, as_json: bool, save: Path | None = None, scorin
     """Print rewrites and numbers, write `save` and the table of `scoring`; exit 3 for a paused run."""
     from ..agents.rewriter.summary import numbers, rows_of, save_rows
     from ..runs import Run
-    from .conclude import larger_budget
+    from .conclude import larger_budget, say_resume
 
     with Run.open(path) as run:
         rows, found = rows_of(run), numbers(run)
@@ -259,8 +261,7 @@ def conclude_rewrite(path: Path, as_json: bool, save: Path | None = None, scorin
                 say(f"table    {scoring.table}")
     if status != "finished":
         note(f"{status}: {reason}")
-        more = larger_budget(budget, reason)
-        note(f"go on with:  recloop resume {shlex.quote(str(path))}" + (f" --budget {more}" if more else ""))
+        say_resume(path, larger_budget(budget, reason))
         raise typer.Exit(PAUSED)
 
 
@@ -279,7 +280,7 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
     ]
     columns = ["query", "persona", "text", "same need", "in role", "similar"]
     print_table(
-        f"{len(rows):,} rewrites" + (f", the first {SHOWN}" if len(rows) > SHOWN else ""),
+        f"{len(rows):,} rewrite{'' if len(rows) == 1 else 's'}" + (f", the first {SHOWN}" if len(rows) > SHOWN else ""),
         columns,
         shown,
         right=["similar"],
@@ -342,7 +343,3 @@ def _prompts(texts: list[str]) -> dict[str, str]:
     from .simulate import _prompts as parse
 
     return parse(texts)
-
-
-def _as_given(value: Any) -> Any:
-    return value

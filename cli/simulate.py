@@ -81,10 +81,8 @@ def command(
     from ..simulations import SimulateConfig, load_config
 
     # The parameters are named after the settings, so whatever was given is a setting or one of the last three flags.
-    given = {
-        key: value for key, value in context.params.items() if key in SimulateConfig.model_fields and value is not None
-    }
-    settings = load_config(config, {key: _PARSERS.get(key, _as_given)(value) for key, value in given.items()})
+    given = shared.settings_given(context.params, SimulateConfig.model_fields, _PARSERS)
+    settings = load_config(config, given)
 
     if dry_run:
         from ..simulations import forecast
@@ -175,10 +173,6 @@ def _prompts(texts: list[str]) -> dict[str, str]:
             raise CommandError(f"--prompt takes NODE=FILE, got {text!r}\n  for example  --prompt page=my-page.md")
         found[node] = file
     return found
-
-
-def _as_given(value: Any) -> Any:
-    return value
 
 
 _PARSERS: dict[str, Callable[[Any], Any]] = {
