@@ -72,12 +72,15 @@ def queries_of_file(path: str | Path, columns: Mapping[str, str] | str | None = 
 
 
 def queries_of_set(name: str, columns: Mapping[str, str] | str | None = None) -> Queries:
-    """All queries of a search set (`data/search_load.py`)."""
+    """All queries of a search set (`data/search_load.py`); what reading the set left out is told first."""
     from ...data.search_load import load_search
 
     found = load_search(name, columns=columns)
     rows = ((n, query_id, text) for n, (query_id, text) in enumerate(found.queries.items(), start=1))
-    return _gathered(rows, Tally(found.name), ids_are_ours=False)
+    asked = _gathered(rows, Tally(f"the queries of {found.name}"), ids_are_ours=False)
+    if found.report is not None and found.report.skipped:
+        asked.left_out[:0] = [f"{count:,} left out: {reason}" for reason, count in found.report.reasons.items()]
+    return asked
 
 
 def _gathered(rows: Iterable[tuple[int, str, str]], tally: Tally, *, ids_are_ours: bool) -> Queries:
@@ -105,15 +108,18 @@ def _gathered(rows: Iterable[tuple[int, str, str]], tally: Tally, *, ids_are_our
     found.left_out = _told(tally)
     if not found.asked:
         told = "; ".join(found.left_out) or f"{tally.file} is empty"
-        raise RewriteError(f"there is no query to rewrite: {told}\n  give at least one, such as 'warm gloves'")
+        raise RewriteError(f"there is no query to rewrite ({told})\n  give at least one, such as 'warm gloves'")
     return found
 
 
 def _told(tally: Tally) -> list[str]:
-    """One line per reason, with the first row that it was met in."""
+    """One line per reason, with the first row that it was met in: the line of a file, or its number where there is no file."""
     lines = []
     for reason, count in tally.counts.items():
         where = next((problem for problem in tally.problems if problem.reason == reason), None)
-        first = "" if where is None else f", first {where.file}:{where.line}"
+        first = ""
+        if where is not None:
+            is_file = bool(Path(where.file).suffix)
+            first = f", first {where.file}:{where.line}" if is_file else f", first number {where.line} of {where.file}"
         lines.append(f"{count:,} left out: {reason}{first}")
     return lines

@@ -17,7 +17,7 @@ from .tables import ASKED, REWRITE, ROUND
 Row = Mapping[str, Any]
 
 LABELS = {
-    "rewrites": "Rewrites",
+    "rewrites": "Rewrites, of each text once",
     "fell_back": "Fell back to the raw query",
     "unchanged": "Unchanged, though none fell back",
     "first_round": "Passed at the first rewrite",

@@ -97,9 +97,10 @@ def worth(rows: Sequence[dict[str, Any]], data_name: str, retriever: str = "bm25
         (each.query, query_key(score.text)): score for each in scored for score in each.scores
     }
     by_persona: dict[str, list[RewriteScore]] = {}
-    for row in rows:
-        if (score := of.get((row["query"], query_key(row["text"])))) is not None:
-            by_persona.setdefault(row["persona"], []).append(score)
+    # A query that two ids ask for is one case, as it is for the query alone.
+    for query, persona, text in dict.fromkeys((row["query"], row["persona"], row["text"]) for row in rows):
+        if (score := of.get((query, query_key(text)))) is not None:
+            by_persona.setdefault(persona, []).append(score)
     dropped: dict[str, int] = {}
     for each in scored:
         for reason, count in each.dropped.items():

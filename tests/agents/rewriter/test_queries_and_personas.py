@@ -47,6 +47,18 @@ def test_a_search_sets_queries_are_taken() -> None:
     assert len(queries_of_set("shop-search").asked) > 50
 
 
+def test_rows_that_reading_a_search_set_left_out_are_told_too(tmp_path: Path) -> None:
+    (tmp_path / "documents.csv").write_text("document_id,title\nd1,Red shoes\n")
+    (tmp_path / "queries.csv").write_text(f"query_id,query\n1,red shoes\n2,\n1,blue shoes\n3,{'x' * 3000}\n")
+    found = queries_of_set(str(tmp_path))
+    assert found.asked == [Asked("1", "red shoes")]
+    assert found.left_out == [
+        "1 left out: queries.csv: no query text",
+        "1 left out: queries.csv: repeated query id (the first is kept)",
+        f"1 left out: longer than 2,000 characters, first number 2 of the queries of {tmp_path.name}",
+    ]
+
+
 def test_control_characters_and_blanks_go_and_every_script_stays() -> None:
     found = queries_of_words(["  red\t\x1b[31mshoes\u202e ", "حذاء للجري", "रनिंग जूते"])
     assert [each.query for each in found.asked] == ["red shoes", "حذاء للجري", "रनिंग जूते"]

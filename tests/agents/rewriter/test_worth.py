@@ -36,6 +36,11 @@ def test_personas_are_told_apart_and_a_text_of_both_counts_for_both() -> None:
     assert found.json()["means"]["expert"]["increment"]["n"] == 2
 
 
+def test_a_query_of_two_ids_is_one_case_for_personas_as_for_the_query_alone() -> None:
+    found = worth([row(EVERYDAY, "expert", BETTER), row(EVERYDAY, "expert", BETTER)], "shop-search")
+    assert (len(found.scored), len(found.by_persona["expert"])) == (1, 1)
+
+
 def test_the_table_keeps_what_beats_the_query() -> None:
     rows = [row(EVERYDAY, "expert", BETTER), row(EVERYDAY, "hurried", "desk lamp"), row("grey sofa", "hurried", "lamp")]
     table = worth(rows[:2], "shop-search").table("m")
