@@ -89,7 +89,11 @@ def fit_(
     import_torch()
     loaded = _load(data, columns, zero)
     config = RankConfig(alphas=_numbers(alphas), folds=folds, epochs=epochs, products=products, rate=rate, seed=seed)
-    manifest = fit(loaded, _views(loaded, rewrites, held_out), out, config, tell=note)
+    try:
+        manifest = fit(loaded, _views(loaded, rewrites, held_out), out, config, tell=note)
+    except KeyboardInterrupt:
+        note("interrupted; the same command again goes on after the last training that was kept")
+        raise
     facts = {
         "folder": out,
         "data": manifest.data,

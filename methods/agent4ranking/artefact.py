@@ -1,6 +1,6 @@
-"""A trained ranker as a folder: `manifest.json`, and a safetensors file per training. Whatever does not fit together is refused.
+"""A trained ranker as a folder: `ranker.json`, and a safetensors file per training. Whatever does not fit together is refused.
 
-manifest.json      data and its hash, encoder, grades, forms, folds, configuration, trainings with their files' SHA-256
+ranker.json        data and its hash, encoder, grades, forms, folds, configuration, trainings with their files' SHA-256
 heads/0-full-3.safetensors    fold, arm, weight of the robust loss
 """
 
@@ -18,7 +18,7 @@ from .config import RankConfig
 from .errors import RankError
 
 FORMAT = 1
-MANIFEST = "manifest.json"
+MANIFEST = "ranker.json"
 
 
 class Training(BaseModel):

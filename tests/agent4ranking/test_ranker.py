@@ -156,11 +156,11 @@ def test_a_changed_head_another_encoder_and_another_format_are_refused(
         file.write_bytes(file.read_bytes()[:-1] + b"\x01")
     with pytest.raises(RankError, match="not the file that was written"):
         Ranker.open(copy, encoder)
-    plain = json.loads((copy / "manifest.json").read_text())
-    (copy / "manifest.json").write_text(json.dumps({**plain, "format": 9}))
+    plain = json.loads((copy / "ranker.json").read_text())
+    (copy / "ranker.json").write_text(json.dumps({**plain, "format": 9}))
     with pytest.raises(RankError, match="format 9"):
         read_manifest(copy)
-    (copy / "manifest.json").write_text("[")
+    (copy / "ranker.json").write_text("[")
     with pytest.raises(RankError, match="cannot be read"):
         read_manifest(copy)
 

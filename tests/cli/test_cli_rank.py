@@ -46,6 +46,25 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
+@needs_torch
+def test_a_ranker_among_runs_is_not_taken_for_a_damaged_run(cli: Any, shop: Path) -> None:
+    assert cli("rank", "fit", "--data", "pairs.csv", *QUICK, "--out", "r").code == 0
+    listed = cli("runs", "list", ".")
+    assert "unreadable" not in listed.out + listed.err
+    assert "damaged" not in listed.out + listed.err
+
+
+@needs_torch
+def test_an_interrupted_fit_says_how_it_goes_on(cli: Any, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("recloop.methods.agent4ranking.arms.fit", interrupted)
+    found = cli("rank", "fit", "--data", "pairs.csv", *QUICK, "--out", "r")
+    assert found.code == 130
+    assert "the same command again goes on" in found.err
+
+
 QUICK = ("--folds", "3", "--epochs", "2", "--alphas", "0,1")
 
 
