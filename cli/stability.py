@@ -71,6 +71,10 @@ def command(
 
     if rewrites is not None and phrasings:
         raise CommandError("both --rewrites and --phrasings\n  give one of them")
+    if picture is not None and picture.suffix.lower() != ".svg":
+        raise CommandError(
+            f"{picture.name}: pictures are drawn as SVG\n  write --picture {picture.stem or 'stability'}.svg"
+        )
     names = [name.strip() for name in retriever.split(",") if name.strip()]
     if not names or len(set(names)) < len(names):
         raise CommandError("--retriever names no retriever, or one twice\n  write --retriever bm25,dense")

@@ -104,7 +104,7 @@ def _figures(shown: Shown, name: str, measured: Measured) -> None:
             style="yellow",
         )
     if measured.empty:
-        say(f"nothing was found for {measured.empty:,} wordings", style="dim")
+        say(f"nothing was found for {measured.empty:,} wording{'' if measured.empty == 1 else 's'}", style="dim")
     for problem, count in shown.problems.get(name, {}).items():
         say(f"{count:,} x {problem} in what it answered", style="dim")
 

@@ -97,6 +97,13 @@ def test_an_own_function_is_measured_and_its_faults_are_told(cli: Any, folder: P
     assert "unknown_item" in result.out
 
 
+def test_a_picture_under_another_formats_name_is_refused_before_anything_is_measured(cli: Any, tmp_path: Path) -> None:
+    result = cli("stability", "--picture", "s.png")
+    assert (result.code, result.out) == (2, "")
+    assert "--picture s.svg" in result.err
+    assert not (tmp_path / "s.png").exists()
+
+
 def test_a_picture_is_one_file_that_asks_for_nothing(cli: Any, tmp_path: Path) -> None:
     result = cli("stability", "--retriever", "bm25", "--picture", "s.svg")
     assert "picture: s.svg" in result.out
