@@ -32,6 +32,7 @@ def test_the_worth_is_in_the_json(cli: Any, tmp_path: Path) -> None:
     ("flags", "why"),
     [
         (("--table", "t.jsonl"), "--score shop-search"),
+        (("--retriever", "dense"), "--retriever searches to score rewrites"),
         (("--score", "nowhere"), "no search set called 'nowhere'"),
         (("--score", "shop-search", "--retriever", "bm52"), "did you mean bm25"),
         (("--score", "shop-search", "--table", "t.csv"), "t.csv: a table is"),
