@@ -17,6 +17,8 @@ where it was to go (budget, endpoint),  130 Ctrl-C,  143 SIGTERM
 Conditions, edits, the page: docs/debug.md"""
 
 _KIND = "recloop.debug.kind"
+REHEARSED = ("simulate", "")
+"""Kinds whose runs the verbs of a rehearsal are for; what is no run is told by them, too."""
 
 
 class RunFirst(TyperGroup):
@@ -42,6 +44,13 @@ class RunFirst(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(_verbs_of(ctx, self))
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        own, self.commands = self.commands, _verbs_of(ctx, self)  # what is meant by a slip is looked for there
+        try:
+            return super().resolve_command(ctx, args)
+        finally:
+            self.commands = own
+
 
 def _kind(run: Path) -> str:
     """The kind of a run; empty for what is none, which the command then says."""
@@ -54,12 +63,15 @@ def _kind(run: Path) -> str:
 
 
 def _verbs_of(ctx: Any, group: TyperGroup) -> dict[str, Any]:
-    """Commands by name: a prompt search has its own."""
-    if ctx.meta.get(_KIND) != "optimize":
+    """Commands by name: a prompt search has its own, and so has any run that is no rehearsal either."""
+    kind = ctx.meta.get(_KIND, "")
+    if kind in REHEARSED:
         return dict(group.commands)
-    from .debug_search import app as searching
-
-    return typer.main.get_group(searching).commands  # type: ignore[return-value]
+    if kind == "optimize":
+        from .debug_search import app as verbs
+    else:
+        from .debug_log import app as verbs
+    return typer.main.get_group(verbs).commands  # type: ignore[return-value]
 
 
 app = typer.Typer(cls=RunFirst, invoke_without_command=True, no_args_is_help=True, epilog=EPILOG)
@@ -68,7 +80,9 @@ app = typer.Typer(cls=RunFirst, invoke_without_command=True, no_args_is_help=Tru
 @app.callback(epilog=EPILOG)
 def command(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a rehearsal, a prompt search, or a fork.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a rehearsal, a prompt search, a fork, or any other run.")
+    ],
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where the page listens.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="N", help="Its port; the next free one where it is taken.")
@@ -77,7 +91,9 @@ def command(
         bool, typer.Option("--anywhere", help="Let other machines reach it (they need the token in the address).")
     ] = False,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser at it.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the page's address as JSON on stdout.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the page's address (of any other run the glance) as JSON on stdout.")
+    ] = False,
 ) -> None:
     """Look into a rehearsal: its page in the browser, or a command after RUN.
 
@@ -95,9 +111,15 @@ def command(
       recloop debug RUN/forks/NAME diff
 
     A prompt search has verbs of its own:  recloop debug SEARCH --help
+    So has any other run (rewrite, sweep, study), which is told event by event.
     """
     context.obj = run
     if context.invoked_subcommand is not None:
+        return
+    if context.meta.get(_KIND, "") not in (*REHEARSED, "optimize"):
+        from .debug_log import glance
+
+        glance(run, as_json)
         return
     from ..studio.serve import serve
 

@@ -354,13 +354,6 @@ def test_the_page_of_what_is_no_run_is_refused(cli: Any, no_runs: Any) -> None:
         assert name in cli("debug", name, "--no-browser").refused()
 
 
-def test_a_run_of_another_kind_is_refused(cli: Any, tmp_path: Path) -> None:
-    from recloop.runs import Run
-
-    Run.create(tmp_path / "other", kind="study").close()
-    assert "  " in cli("debug", "other", "show").refused()
-
-
 def test_the_run_comes_first_then_flags_then_the_verb(cli: Any, evening: Path) -> None:
     assert "Usage: recloop debug" in cli("debug", "--help").out
     assert cli("debug", "evening", "--help").out == cli("debug", "--help").out
