@@ -249,8 +249,6 @@ def conclude_rewrite(path: Path, as_json: bool, save: Path | None = None, scorin
             told = {} if found_worth is None else {"worth": found_worth.json()}
             print_json({**facts, **found, **told, "rewrites": rows})
         else:
-            _print_rows(rows)
-            say()
             show_rewrite(run)
             if found_worth is not None:
                 _print_worth(found_worth)
@@ -310,9 +308,11 @@ def _print_worth(found: Worth) -> None:
 
 
 def show_rewrite(run: Run) -> None:
-    """Print the numbers of a rewriting, and what must be said beside them."""
-    from ..agents.rewriter.summary import LABELS, numbers
+    """Print the first rewrites, their numbers, and what must be said beside them."""
+    from ..agents.rewriter.summary import LABELS, numbers, rows_of
 
+    _print_rows(rows_of(run))
+    say()
     found = numbers(run)
     rows = []
     for key, value in found["numbers"].items():

@@ -85,6 +85,9 @@ def _what(manifest: Manifest | None) -> str:
 
 def _asked(manifest: Manifest) -> str:
     config = manifest.config
+    if manifest.kind == "rewrite":
+        asked = config.get("data") or config.get("file") or "given queries"
+        return f"{asked} as {', '.join(config.get('persona') or ())}, {config.get('model')}"
     if not {"users", "pages", "recommender", "model"} <= set(config):
         return manifest.kind
     return f"{config['users']} x {config['pages']}, {config['recommender']}, {config['model']}"

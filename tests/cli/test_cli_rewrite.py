@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,16 @@ def test_rules_rewrite_without_a_model_and_say_that_it_is_simulated(cli: Any, tm
     assert "8 rewrites" in result.out
     assert "simulated: wordings that a model or rules imagine" in result.out
     assert "nobody judged these rewrites" in result.out
+
+
+def test_a_finished_rewriting_is_listed_by_what_was_asked_and_shown_with_its_rewrites(cli: Any, tmp_path: Path) -> None:
+    words = ("--model", "rules", "--persona", "typist", "--check", "none", "--out", "r")
+    assert cli("rewrite", "warm gloves", *words).code == 0
+    listed = " ".join(cli("runs", "list", ".").out.split())
+    assert "given queries as typist, rules" in listed
+    shown = cli("runs", "show", "r").out
+    assert re.search(r"^1 rewrite +$", shown, re.M)
+    assert re.search(r"^warm gloves +typist ", shown, re.M)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
