@@ -72,6 +72,12 @@ def test_rounds_and_results_are_tables(unbroken: tuple[Any, str], tmp_path: Path
     )
 
 
+def asked_in(path: Path) -> set[str]:
+    """The messages of every model call that a run has recorded."""
+    with Run.open(path) as run:
+        return {json.dumps(call.request["messages"]) for call in run.calls.all() if call.kind == "chat"}
+
+
 CHILD = """
 import asyncio, sys, json
 from pathlib import Path
@@ -82,7 +88,7 @@ asyncio.run(rewrite(checked(json.loads(sys.argv[1])), out=Path(sys.argv[2]), api
 """
 
 
-@pytest.mark.parametrize("barrier", [0, 2])
+@pytest.mark.parametrize("barrier", [0, 1])
 def test_after_kill_9_it_goes_on_and_asks_nothing_again_that_was_recorded(
     unbroken: tuple[Any, str], tmp_path: Path, barrier: int
 ) -> None:
@@ -90,7 +96,7 @@ def test_after_kill_9_it_goes_on_and_asks_nothing_again_that_was_recorded(
     path = tmp_path / "killed"
     given = json.dumps(settings(server, **MANY).model_dump(mode="json", exclude_unset=True))
     code = CHILD.format(desk=str(Path(__file__).parent))
-    server.configure(latency="uniform:20:60")
+    server.configure(latency="uniform:60:160")  # slow enough that a busy machine still kills it in the middle
     child = subprocess.Popen([sys.executable, "-c", code, given, str(path)])
     deadline = time.monotonic() + 60
     while not _stands_at(path, barrier) and time.monotonic() < deadline:
@@ -100,13 +106,12 @@ def test_after_kill_9_it_goes_on_and_asks_nothing_again_that_was_recorded(
     with Run.open(path) as run:
         assert run.status == "running"
         assert barrier <= run.barrier < 4
-        known = {json.dumps(call.request["messages"]) for call in run.calls.all() if call.kind == "chat"}
+    known = asked_in(path)
     server.configure(latency="uniform:1:15")
     before = len(server.requests())
     assert digest(resumed(path)) == wanted
-    again = [json.dumps(body["messages"]) for body in server.requests()[before:]]
-    assert not known & set(again)
-    assert again
+    again = {json.dumps(body["messages"]) for body in server.requests()[before:]}
+    assert again == asked_in(tmp_path / "unbroken") - known
     assert replayed(path, tmp_path / "again") == (wanted, wanted)
 
 
