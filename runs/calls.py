@@ -60,7 +60,8 @@ class Cassette:
     Only final outcomes are recorded, once the door has settled them: answers (`ok`, `parse_fail`, `refusal`), and
     failures (`timeout`, `transport`) after the last retry. A call that the budget held back was not made and is refused
     here. An answer is never replaced. A failure may be replaced by a later outcome as long as its page is open (no
-    barrier committed since), for a resumed run asks again with `retry_failures`.
+    barrier committed since), for a resumed run asks again with `retry_failures`: what was open then stays so, since work
+    of later barriers may be under way while earlier ones are committed.
     """
 
     def __init__(self, log: LogFile) -> None:
@@ -72,8 +73,23 @@ class Cassette:
         )
         self._expanded: dict[int, bytes] = {}
         self._digest: tuple[Any, str] | None = None
-        self.retry_failures = False
-        """Where true, `get` does not return failures of the open page, so that they are asked for again."""
+        self._reopened: tuple[int, int] | None = None
+
+    @property
+    def retry_failures(self) -> bool:
+        """Where true, `get` does not return failures of the pages open when it was set, so that they are asked for again."""
+        return self._reopened is not None
+
+    @retry_failures.setter
+    def retry_failures(self, again: bool) -> None:
+        last = self._log.row("SELECT ifnull(max(id), -1) FROM calls") or (-1,)
+        self._reopened = (self._barrier(), last[0]) if again else None
+
+    def _open(self, barrier: int, id: int) -> bool:
+        """Whether this call, recorded after this barrier, belongs to a page that is open, or that a resumed run found so."""
+        if barrier == self._barrier():
+            return True
+        return self._reopened is not None and barrier >= self._reopened[0] and id <= self._reopened[1]
 
     def get(self, key: str, whole: bool = True) -> CallRecord | None:
         """The recorded call of this key, or None; `whole` False leaves the request out (the key was made of it)."""
@@ -81,7 +97,7 @@ class Cassette:
         if row is None:
             row = self._again(key) if self._log.first and self._log.writable else None
             return None if row is None else self._record(row, whole)
-        if self.retry_failures and row[8] in FAILURES and row[17] == self._barrier() and row[18] > self._log.first:
+        if self.retry_failures and row[8] in FAILURES and self._open(row[17], row[18]) and row[18] > self._log.first:
             return None
         return self._record(row, whole)
 
@@ -147,8 +163,8 @@ class Cassette:
     def _superseded(self, db: sqlite3.Connection, record: CallRecord) -> tuple[int, int, float | None, int] | None:
         """What a recorded failure of the open page, which gives way to this record, took: tokens sent and received, cost,
         tries. None where the same call is put again."""
-        request, status, response, barrier, at, *took = db.execute(
-            "SELECT request, status, response, barrier, at, prompt_tokens, completion_tokens, cost, attempts "
+        request, status, response, barrier, id, at, *took = db.execute(
+            "SELECT request, status, response, barrier, id, at, prompt_tokens, completion_tokens, cost, attempts "
             "FROM main.calls WHERE key = ?",
             (record.key,),
         ).fetchone()
@@ -160,7 +176,7 @@ class Cassette:
         )
         if same and (status not in FAILURES or at == record.at):
             return None
-        if same_request and status in FAILURES and barrier == self._barrier():
+        if same_request and status in FAILURES and self._open(barrier, id):
             return tuple(took)
         what = f"an answer ({status})" if same_request else "another request"
         raise CallConflict(

@@ -69,7 +69,9 @@ def _by_agent(run: Run) -> Iterator[EventRow]:
             sql = "SELECT kind, agent, page, node, data, seq, barrier FROM events WHERE barrier = ? ORDER BY agent, seq"
             yield from run.log.rows(sql, (barrier,))  # type: ignore[misc]
         return
-    for _, rows in groupby(run.event_rows(), key=itemgetter(6)):  # in any other run their numbers rise with the barriers
+    for _, rows in groupby(
+        run.event_rows(), key=itemgetter(6)
+    ):  # in any other run their numbers rise with the barriers
         yield from sorted(rows, key=itemgetter(1, 5))
 
 

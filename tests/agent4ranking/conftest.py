@@ -1,4 +1,4 @@
-"""Makes `planted` importable: worlds whose truth is known."""
+"""Makes `planted_views` importable: worlds whose truth is known."""
 
 import sys
 from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 
 torch: Any = pytest.importorskip("torch", reason="the torch extra is not installed")
 
-from planted import variances, world  # noqa: E402
+from planted_views import variances, world  # noqa: E402
 from recloop.evaluators.estimate import paired_difference  # noqa: E402
 from recloop.methods.agent4ranking.config import RankConfig  # noqa: E402
 from recloop.methods.agent4ranking.errors import RankError  # noqa: E402

@@ -45,7 +45,9 @@ def rows_of(out: str) -> dict[str, dict[str, Any]]:
 
 def test_a_sound_installation_has_nothing_to_mend(cli: Any, model_file: str) -> None:
     rows = {row["what"]: row for row in cli("doctor", "--json").json}
-    assert [name for name, row in rows.items() if not row["ok"] and name not in ("torch", "model wordllama", "model minilm")] == []
+    assert [
+        name for name, row in rows.items() if not row["ok"] and name not in ("torch", "model wordllama", "model minilm")
+    ] == []
     assert {"langgraph", "mesa", "numpy", "typer", "cyllama", "xllamacpp", "model smollm2", "data sets"} <= set(rows)
     result = cli("doctor")
     assert result.code == 0

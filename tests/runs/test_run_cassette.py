@@ -91,6 +91,17 @@ def test_a_failure_gives_way_to_an_answer_while_its_page_is_open_only(run):
         run.calls.put(a_call("late"))
 
 
+def test_what_a_resumed_run_found_open_is_asked_again_though_earlier_work_is_committed_meanwhile(run):
+    run.calls.put(a_call("k", status="transport", response=None))
+    run.calls.retry_failures = True
+    run.commit(0)  # of a chunk that was under way beside it
+    assert run.calls.get("k") is None
+    run.calls.put(a_call("k"))
+    found = run.calls.get("k")
+    assert found is not None
+    assert found.status == "ok"
+
+
 def test_a_failure_that_comes_again_counts_again_and_put_twice_once(run):
     failed = a_call("k", status="transport", response=None, attempts=4)
     run.calls.put(failed)
