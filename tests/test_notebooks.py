@@ -85,6 +85,7 @@ def test_the_lesson_runs_without_a_model_and_says_so(tmp_path: Path, monkeypatch
     assert "no model was called" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.local
 def test_the_lesson_on_the_debugger_changes_a_memory_and_proves_the_fork(model_file: str, tmp_path: Path) -> None:
     shown = outputs(DEBUGGER, tmp_path)

@@ -35,5 +35,6 @@ def test_ials_with_the_ridge_of_large_data_reaches_its_known_figure_and_with_our
     assert ndcg(split, "ials") > known + NOISE
 
 
+@pytest.mark.slow
 def test_bpr_beats_popularity_by_far(split):
     assert ndcg(split, "bpr") > FIGURES["pop"] + 0.1
