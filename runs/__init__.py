@@ -13,6 +13,7 @@ This floor knows nothing of recommendation or models; higher floors register the
     visible.py    hostile text made visible, for terminals and pages
     fork.py       a run that goes on from a barrier of another;     overlay.py what its log sees
     conditions.py small expressions over named values, read by a parser of their own
+    looking.py    any run's log, looked into event by event
     folders.py    names of runs, list of runs                       compare.py, prune.py two runs; smaller runs
 
 The format is documented in docs/runs.md.

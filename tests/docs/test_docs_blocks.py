@@ -60,10 +60,16 @@ def run(block: Block, folder: Path) -> str:
     return f"exit code {done.returncode}\n{block.text}---\n{done.stdout}{done.stderr}"
 
 
+LONG = {("docs/optimize.md", "run: local")}
+"""Blocks that take a minute: a search with the embedded model, which the notebook on prompts runs too."""
+
+
+def marks(page: str, mark: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.local] * ("local" in mark) + [pytest.mark.slow] * ((page, mark) in LONG)
+
+
 CASES = [
-    pytest.param(
-        page, mark, id=f"{page}{mark.removeprefix('run')}", marks=[pytest.mark.local] if "local" in mark else []
-    )
+    pytest.param(page, mark, id=f"{page}{mark.removeprefix('run')}", marks=marks(page, mark))
     for page in PAGES
     for mark in ("run", "run: local")
     if any(block.mark == mark for block in blocks(page))
@@ -117,9 +123,33 @@ def parse(line: str) -> None:
             command = inner[word]
             if word == "debug" and words and not words[0].startswith("-"):
                 words.pop(0)  # the run stands before the verb
+                return parse_verb(command, words)
     if words or not hasattr(command, "commands"):
         given: Any = command.make_context("recloop", words)
         given.close()
+
+
+def parse_verb(rehearsal: Any, words: list[str]) -> None:
+    """Let a verb of `recloop debug` be read: that of a rehearsal, a prompt search or any other run, whichever knows all of it."""
+    from recloop.cli import debug_log, debug_search
+    from typer.main import get_command
+
+    if not words or words[0].startswith("-"):
+        assert {word for word in words if word.startswith("-")} <= {
+            "--help",
+            *(o for p in rehearsal.params for o in p.opts),
+        }
+        return
+    verb, *rest = words
+    groups = (rehearsal, get_command(debug_search.app), get_command(debug_log.app))
+    problems: list[Exception] = [KeyError(verb)]
+    for known in [group.commands[verb] for group in groups if verb in group.commands]:
+        try:
+            known.make_context("recloop", [*rest]).close()
+            return
+        except Exception as problem:
+            problems.append(problem)
+    raise problems[-1]
 
 
 LINES = [(page, line) for page in PAGES for line in dict.fromkeys(command_lines(page))]
@@ -137,6 +167,9 @@ def test_a_command_that_there_is_none_of_is_noticed() -> None:
         "recloop optimize --modle x",
         "recloop resume",
         "recloop runs compare a",
+        "recloop debug RUN lok",
+        "recloop debug RUN show --promt",
+        "recloop debug RUN --prot 1",
     ):
         with pytest.raises(Exception, match=r"."):
             parse(line)
