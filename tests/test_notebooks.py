@@ -140,5 +140,6 @@ def assert_wordings_were_measured(shown: str) -> None:
     assert re.search(r"random minus bm25, raw: -0\.\d+ \[-0\.\d+, -0\.\d+\]", shown), "the control is far behind"
     assert "relevance by people's judgements" in shown
     kept = re.search(r"worth a second search: (\d+) of 80 queries", shown)
-    assert kept is not None and 0 < int(kept[1]) < 80, "some rewrites are worth it, and some are not"
+    assert kept is not None
+    assert 0 < int(kept[1]) < 80, "some rewrites are worth it, and some are not"
     assert shown.count("<svg") == 1
