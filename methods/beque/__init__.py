@@ -13,7 +13,7 @@ Nothing here writes rewrites or trains: any rewriter's texts are judged, a chat 
 from .keys import query_key
 from .relevance import Judged, Modelled, Relevance, cosine, crossed, threshold
 from .rivals import RM3Config, others_queries, rm3
-from .scoring import Counts, RewriteScore, ScoreConfig, Scored, best_of, score_rewrite, score_rewrites
+from .scoring import Counts, RewriteScore, ScoreConfig, Scored, best_of, score_rewrite, score_rewrites, worth_it
 from .table import Entry, RewriteTable, index_version, table_of
 from .union import Found, UnionSearch, union
 
@@ -40,6 +40,7 @@ __all__ = [
     "rm3",
     "score_rewrite",
     "score_rewrites",
+    "worth_it",
     "threshold",
     "union",
 ]

@@ -173,11 +173,17 @@ def score_rewrites(
     return result
 
 
+def worth_it(scored: Scored, least_gap: float = 0.0) -> list[RewriteScore]:
+    """The rewrites that beat the query alone by more than `least_gap`, best first. One that adds no relevant document is
+    none of them, however pure its list: in the union of both lists it is a second search for nothing."""
+    better = [s for s in scored.scores if s.counts.added and s.reward > scored.alone.reward + least_gap]
+    return sorted(better, key=lambda score: -score.reward)
+
+
 def best_of(scored: Scored, least_gap: float = 0.0) -> RewriteScore | None:
-    """The rewrite with the highest reward, the first of equals; None where none beats the query alone by more than
-    `least_gap`. Whoever reports the winner's figures measures them by another f than the one it was chosen by."""
-    best = max(scored.scores, key=lambda score: score.reward, default=None)
-    return best if best is not None and best.reward > scored.alone.reward + least_gap else None
+    """The rewrite with the highest reward of those that are `worth_it`, the first of equals; None where none is. Whoever
+    reports the winner's figures measures them by another f than the one it was chosen by."""
+    return next(iter(worth_it(scored, least_gap)), None)
 
 
 def _truths(

@@ -17,7 +17,7 @@ from ...runs.manifest import write_atomic
 from ..search.errors import SearchError
 from ..search.protocol import Retriever
 from .keys import query_key
-from .scoring import Scored
+from .scoring import Scored, worth_it
 
 FORMAT = 1
 
@@ -154,8 +154,7 @@ def table_of(scored: Iterable[Scored], *, model: str, index: str, n: int = 1) ->
     table = RewriteTable()
     for each in scored:
         if query_key(each.query):
-            better = [score for score in each.scores if score.reward > each.alone.reward]
-            better = sorted(better, key=lambda score: -score.reward)[:n]
+            better = worth_it(each)[:n]
             rewards = tuple(score.reward for score in better)
             table.put(Entry(each.query, tuple(score.text for score in better), rewards, model, index))
     return table

@@ -101,6 +101,13 @@ def test_the_best_of_several_has_the_highest_reward_and_must_beat_the_query() ->
     assert best_of(score_rewrite("x", [], lists, Judged(data), config=K4)) is None
 
 
+def test_a_purer_list_that_adds_nothing_is_no_better_rewrite() -> None:
+    data = letters({"x": dict.fromkeys("ab", 1.0)})
+    scored = score_rewrite("x", ["pure"], Listed({"x": "abgh", "pure": "ab"}), Judged(data), config=K4)
+    assert scored.scores[0].reward > scored.alone.reward
+    assert best_of(scored) is None
+
+
 def test_a_retriever_does_not_judge_itself() -> None:
     judge = Judged(letters({"x": {"a": 1.0}}))
     judge.name = "dense"
